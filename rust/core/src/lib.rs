@@ -1,0 +1,23 @@
+//! Exact simulation of collectives on AI supernodes.
+//!
+//! A question ("how long does this all-reduce take on that fabric, and why?") passes through a
+//! chain of types, each valid once it exists:
+//!
+//! ```text
+//! Collective + Team --algorithm--> Schedule --routing over Fabric--> Workload --engine--> Timeline
+//!  what must hold                  who sends   which resources        flows       when, and proof
+//!                                  what to whom
+//! ```
+//!
+//! The modules depend on each other in one direction only (`tests/layers.rs` enforces it); see
+//! ARCHITECTURE.md for the map and the invariants.
+
+pub mod algorithms;
+pub mod collective;
+pub mod csr;
+pub mod engine;
+pub mod fabric;
+pub mod ids;
+pub mod schedule;
+pub mod suggest;
+pub mod team;
