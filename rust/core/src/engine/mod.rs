@@ -1,3 +1,9 @@
 //! Engines: from a workload (flows on resources) to a timeline, with its proof.
 
+pub mod event_queue;
+pub mod fluid;
+pub mod maxmin;
 pub mod number;
+pub mod observer;
+pub mod timeline;
+pub mod workload;
