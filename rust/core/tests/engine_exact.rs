@@ -1,6 +1,9 @@
 //! The fluid engine against a slow simulator in big rationals that solves every event from scratch.
 
+use cm_core::csr::Csr;
+use cm_core::engine::certificate::{Certificate, Record, check};
 use cm_core::engine::fluid::{Limits, run};
+use cm_core::engine::ladder::certify;
 use cm_core::engine::number::{Extended, Number, Pair, Rational, residue};
 use cm_core::engine::observer::Unobserved;
 use cm_core::engine::workload::{Workload, WorkloadBuilder};
@@ -245,5 +248,59 @@ proptest! {
             prop_assert!(*served <= exact(pair.served[op].upper()));
             prop_assert_eq!(residue::of_rational(released), pair.released[op].residue());
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_certificate_of_a_run_checks_and_a_tampered_one_does_not(case in case(), at in any::<usize>()) {
+        let workload = build(&case);
+        let certificate = certify(&workload, LIMITS).unwrap();
+        prop_assert_eq!(check(&workload, &certificate), Ok(()));
+        if !certificate.levels.is_empty() {
+            let mut scaled = certificate.clone();
+            let at = at % scaled.levels.len();
+            scaled.levels[at] = scaled.levels[at].mul_int(1001).div_int(1000);
+            prop_assert!(check(&workload, &scaled).is_err());
+            let no_level = without(&certificate, |r| matches!(r, Record::Level { .. }));
+            prop_assert!(check(&workload, &no_level).is_err());
+            let unheld = without(&certificate, |r| matches!(r, Record::Bottleneck { .. }));
+            prop_assert!(check(&workload, &unheld).is_err());
+        }
+        for dropped in [Record::Entered { op: 0 }, Record::Left { op: 0 }, Record::Passed { op: 0 }] {
+            if certificate.records.parts().1.contains(&dropped) {
+                prop_assert!(check(&workload, &without(&certificate, |r| *r == dropped)).is_err());
+            }
+        }
+        let mut late = certificate.clone();
+        late.time_ps += 1;
+        prop_assert!(check(&workload, &late).is_err());
+        let mut rerouted = certificate.clone();
+        let route = rerouted.op_routes[0] as usize;
+        if let Some(other) = (0..workload.routes.n_rows())
+            .find(|&r| workload.routes.row(r) != workload.routes.row(route))
+        {
+            rerouted.op_routes[0] = other as u32;
+            prop_assert!(check(&workload, &rerouted).is_err());
+        }
+    }
+}
+
+/// The certificate without its first record that matches.
+fn without(certificate: &Certificate, matches: impl Fn(&Record) -> bool) -> Certificate {
+    let mut dropped = false;
+    let mut records = Csr::default();
+    for row in certificate.records.rows() {
+        records.push_row(row.iter().copied().filter(|record| {
+            let drop = !dropped && matches(record);
+            dropped |= drop;
+            !drop
+        }));
+    }
+    Certificate {
+        records,
+        ..certificate.clone()
     }
 }
