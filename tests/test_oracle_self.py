@@ -149,7 +149,9 @@ def two_tiers(*, nominal: int = 10, live: int = 10) -> tuple[list[Node], list[Li
 
 def test_spray_divides_by_nominal_rates_and_takes_the_largest_latency() -> None:
     # At p: 30 to 10. Paths a-p-u-q-b: 1 + 10 + 100 + 1000; a-p-v-q-b: 1 + 20 + 200 + 1000.
-    shares, latency_ps = spray(*two_tiers(), "a", "b")
+    nodes, links = two_tiers()
+    shares, latency_ps = spray(nodes, links, "a", "b")
+    assert spray(nodes, links[::-1], "a", "b") == (shares, latency_ps)
     three, one = Fraction(3, 4), Fraction(1, 4)
     assert shares == {"a->p": 1, "p->u": three, "p->v": one, "u->q": three, "v->q": one, "q->b": 1}
     assert latency_ps == 1221
