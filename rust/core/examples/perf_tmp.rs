@@ -1,97 +1,24 @@
-use cm_core::engine::fluid::{Limits, run};
-use cm_core::engine::number::Pair;
-use cm_core::engine::observer::Unobserved;
-use cm_core::engine::workload::WorkloadBuilder;
+use std::sync::Arc;
+use std::time::Instant;
+use cm_core::*;
+use cm_core::engine::ladder::Rung;
 fn main() {
-    let n: u32 = std::env::args().nth(2).unwrap().parse().unwrap();
-    let kind = std::env::args().nth(1).unwrap();
-    let nominal = std::env::args().nth(3).is_some();
-    let mut b = WorkloadBuilder::default();
-    let up: Vec<u32> = (0..n).map(|_| b.resource(196_000_000_000)).collect();
-    let down: Vec<u32> = (0..n).map(|_| b.resource(196_000_000_000)).collect();
-    let red: Vec<u32> = (0..n).map(|_| b.resource(533_333_333_333)).collect();
-    let sio: Vec<u32> = (0..n).map(|_| b.resource(270_000_000_000)).collect();
-    let nup: Vec<u32> = (0..n / 16 + 1)
-        .map(|_| b.resource(3_136_000_000_000))
-        .collect();
-    let ndown: Vec<u32> = (0..n / 16 + 1)
-        .map(|_| b.resource(3_136_000_000_000))
-        .collect();
-    let mut route = |s: u32, d: u32, b: &mut WorkloadBuilder, reduce: bool| {
-        let mut v = vec![];
-        let lat;
-        if s / 2 == d / 2 {
-            v.push((sio[s as usize], 1, 1));
-            lat = 200_000;
-        } else {
-            v.push((up[s as usize], 1, 1));
-            v.push((down[d as usize], 1, 1));
-            lat = if s / 16 != d / 16 {
-                v.push((nup[(s / 16) as usize], 1, 1));
-                v.push((ndown[(d / 16) as usize], 1, 1));
-                1_900_000
-            } else {
-                1_200_000
-            }
-        }
-        if reduce {
-            v.push((red[d as usize], 1, 1));
-        }
-        b.route(v, if nominal { lat } else { 0 }, 0)
-    };
-    let size = 268_435_456u128;
-    if kind == "ring" {
-        let routes: Vec<u32> = (0..2 * n)
-            .map(|r| route(r % n, (r + 1) % n, &mut b, r < n && nominal))
-            .collect();
-        for s in 0..2 * (n - 1) {
-            for r in 0..n {
-                let deps = (s > 0).then(|| (s - 1) * n + (r + n - 1) % n);
-                let follows = (s > 0).then(|| (s - 1) * n + r);
-                let g = num_integer::gcd(size, n as u128);
-                b.op(
-                    routes[(r + if s < n - 1 { 0 } else { n }) as usize],
-                    (size / g, (n as u128 / g) as u64),
-                    0,
-                    deps,
-                    follows,
-                );
-            }
-        }
-    } else {
-        for s in 0..n {
-            for d in 1..n {
-                let d = (s + d) % n;
-                let r = route(s, d, &mut b, false);
-                let g = num_integer::gcd(size, n as u128);
-                b.op(r, (size / g, (n as u128 / g) as u64), 0, [], []);
-            }
-        }
+    let args: Vec<String> = std::env::args().collect();
+    let n: u32 = args[2].parse().unwrap();
+    let params = fabric::Params::new().with_text("timing", args.get(4).map_or("line_rate", |s| s));
+    let t = Instant::now();
+    let f = Arc::new(fabric::presets::lookup("cm384").unwrap().build(&params).unwrap());
+    println!("preset {:?}", t.elapsed());
+    let t = Instant::now(); f.bundles(); println!("bundles {:?}", t.elapsed());
+    let endpoints: Vec<u32> = (0..n).collect();
+    let team = Arc::new(f.team(&endpoints).unwrap());
+    let settings = simulate::Settings { routing: "spray", routing_options: Default::default(), sync: placement::Sync::None, engine: simulate::EngineKind::Fluid, rung: Rung::Pair, memory_limit_bytes: 1<<40, event_limit: 1<<40 };
+    let q = question::Question { fabric: f.clone(), collective: collective::Collective::from_name(&args[1]).unwrap(), algorithm: question::Choice::from_name(&args[3]).unwrap(), endpoints, team, root: ids::RankId(0), payload: collective::Payload::Bytes(1<<28), split: Default::default(), options: Default::default(), starts_ps: vec![0], settings };
+    for _ in 0..3 {
+        let t = Instant::now();
+        let s = q.answer(None).unwrap();
+        println!("answer {:?}", t.elapsed());
+        if args.len() > 5 { let t = Instant::now(); println!("{}", explain::explain(&s).unwrap()); println!("explain {:?}", t.elapsed()); let t = Instant::now(); let c = s.certificate().unwrap(); println!("certify {:?}", t.elapsed()); let t = Instant::now(); s.check(&c).unwrap(); println!("check {:?}", t.elapsed()); break }
+        println!("{} ps bound {:?} route {} {} events {}", s.time_ps(), s.bound(), s.route_bound_ps(), s.n_events(), s.exactness());
     }
-    let t = std::time::Instant::now();
-    let w = b.build().unwrap();
-    println!("built {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    let tl = run::<Pair>(
-        &w,
-        Limits {
-            events: u64::MAX,
-            cancel: None,
-        },
-        &mut Unobserved,
-    )
-    .unwrap();
-    let el = t.elapsed();
-    let last = tl
-        .served
-        .iter()
-        .map(|p| cm_core::engine::number::Number::value(p))
-        .fold(0.0, f64::max);
-    println!(
-        "{kind} {n}: {} ops {} events, {} ambiguous, {last} ps, {:?}",
-        w.n_ops(),
-        tl.n_events,
-        tl.n_ambiguous,
-        el
-    );
 }

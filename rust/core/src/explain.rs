@@ -7,9 +7,7 @@
 
 use std::fmt::Write;
 
-use crate::bounds;
 use crate::engine::ladder::OpTimes;
-use crate::engine::number::Number;
 use crate::engine::workload::Workload;
 use crate::error::Error;
 use crate::placement::Resource;

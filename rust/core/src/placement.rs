@@ -35,7 +35,7 @@ impl Sync {
 }
 
 /// Why schedules cannot be placed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlacementError {
     /// A transfer has no route.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::algorithms::{self, Algorithm, AlgorithmError};
+use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::Fabric;
@@ -86,7 +86,7 @@ impl Question {
         match self.algorithm {
             Choice::Named(algorithm) => Ok(algorithms::check(algorithm, &problem)?),
             Choice::Auto => {
-                problem.check().map_err(AlgorithmError::from)?;
+                problem.check().map_err(PlanError::from)?;
                 self.candidates().map(|_| ())
             }
         }

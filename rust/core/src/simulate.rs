@@ -50,7 +50,7 @@ pub struct Settings {
 
 /// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
 /// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
-const BYTES_PER_TRANSFER: u64 = 700;
+pub const BYTES_PER_TRANSFER: u64 = 700;
 
 /// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
 /// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
@@ -65,18 +65,25 @@ impl Settings {
     pub fn check_memory(&self, n_transfers: u64) -> Result<(), Error> {
         let own_routes = self.routing()?.per_occurrence();
         let each = BYTES_PER_TRANSFER + if own_routes { BYTES_PER_OWN_ROUTE } else { 0 };
-        let needed_bytes = n_transfers.saturating_mul(each);
-        // Ids are 32 bits wide, with room for joins.
-        if needed_bytes > self.memory_limit_bytes || n_transfers > u64::from(u32::MAX / 4) {
-            let limit_bytes = self.memory_limit_bytes;
-            return Err(EngineError::MemoryLimit { needed_bytes, limit_bytes, n_transfers }.into());
-        }
-        Ok(())
+        Ok(check_memory(n_transfers, each, self.memory_limit_bytes)?)
     }
 
     fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
         Limits { events: self.event_limit, cancel }
     }
+}
+
+/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
+pub fn check_memory(
+    n_transfers: u64,
+    bytes_each: u64,
+    limit_bytes: u64,
+) -> Result<(), EngineError> {
+    let needed_bytes = n_transfers.saturating_mul(bytes_each);
+    if needed_bytes > limit_bytes {
+        return Err(EngineError::MemoryLimit { needed_bytes, limit_bytes, n_transfers });
+    }
+    Ok(())
 }
 
 /// A verified schedule on the endpoints of its ranks.

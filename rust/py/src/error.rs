@@ -1,6 +1,6 @@
 //! Core errors become the exception classes of `cm_collectives.errors`: one exhaustive match.
 
-use cm_core::algorithms::AlgorithmError;
+use cm_core::algorithms::PlanError;
 use cm_core::engine::fluid::EngineError;
 use cm_core::error::Error;
 use cm_core::fabric::FabricError;
@@ -35,10 +35,11 @@ const fn class_of(error: &Error) -> Class {
     match error {
         Error::Verify(_) | Error::Certificate(_) => Class::Verify,
         Error::Schedule(_) => Class::Spec,
-        Error::Algorithm(AlgorithmError::Unsupported(_)) | Error::NoAlgorithm { .. } | Error::NoTimeline => {
+        Error::Plan(PlanError::Unsupported(_)) | Error::NoAlgorithm { .. } | Error::NoTimeline => {
             Class::Unsupported
         }
-        Error::Algorithm(AlgorithmError::Verify(_)) => Class::Verify,
+        Error::Plan(PlanError::Verify(_)) => Class::Verify,
+        Error::Plan(PlanError::Schedule(_)) => Class::Limit,
         Error::Routing(RoutingError::Unreachable { .. } | RoutingError::FailedLink { .. }) => {
             Class::Unsupported
         }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use cm_core::fabric::routing::Network;
 use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, presets};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::columns::{Columns, or_minus_one, take_ints, take_ints_if, take_words};
-use crate::error::{argument, raise};
+use crate::error::{argument, raise, raise_fabric};
 
 /// Groups of rank indices per level, innermost first.
 pub(crate) type Levels = Vec<(String, Vec<Vec<u32>>)>;
@@ -172,8 +171,9 @@ impl PyFabric {
             let nodes = self.fabric.rank_nodes(&[endpoint]);
             nodes.map(|nodes| nodes[0]).map_err(|error| raise_fabric(py, error))
         };
-        let network = Network::of_links(&self.fabric);
-        let paths = network.paths(node(src)?, node(dst)?).map_err(|error| raise_fabric(py, error))?;
+        
+        let paths = self.fabric.paths(node(src)?, node(dst)?);
+        let paths = paths.map_err(|error| raise(py, error.into()))?;
         let rows = || {
             paths.iter().enumerate().flat_map(|(path, links)| {
                 links.iter().enumerate().map(move |(hop, link)| (path, hop, *link))

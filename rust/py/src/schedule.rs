@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use cm_core::algorithms::{self, AlgorithmError};
+use cm_core::algorithms::{self, PlanError};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split};
 use cm_core::error::Error;
 use cm_core::ids::RankId;
 use cm_core::csr::Csr;
 use cm_core::schedule::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, verify};
+use cm_core::simulate::{BYTES_PER_TRANSFER, check_memory};
 use cm_core::team::{Level, Team};
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
@@ -18,6 +19,9 @@ use crate::columns::{
 };
 use crate::error::{argument, raise};
 use crate::fabric::Levels;
+
+/// Memory above which a schedule is refused before it is built.
+const MEMORY_LIMIT_BYTES: u64 = 8_000_000_000;
 
 /// Who sends what to whom, proved right unless asked otherwise.
 #[pyclass(frozen, name = "Schedule", module = "cm_collectives._core")]
@@ -98,7 +102,6 @@ impl PySchedule {
         counts: Option<PyReadonlyArray2<'_, i64>>,
         options: &Bound<'_, PyDict>,
         split: &str,
-        memory_limit_bytes: u64,
     ) -> PyResult<Self> {
         let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
         let algorithm = algorithms::lookup(algorithm).map_err(|e| raise(py, e.into()))?;
@@ -109,8 +112,9 @@ impl PySchedule {
         let problem = Problem { collective, team: &team, root: RankId(root), payload, split, options };
         let built = py.detach(|| {
             algorithms::check(algorithm, &problem)?;
-            cm_core::simulate::check_memory(algorithm.n_transfers(&problem), memory_limit_bytes)?;
-            algorithms::schedule(algorithm, &problem).map_err(Error::from)
+            let n_transfers = algorithm.n_transfers(&problem);
+            check_memory(n_transfers, BYTES_PER_TRANSFER, MEMORY_LIMIT_BYTES)?;
+            Ok::<_, Error>(algorithms::schedule(algorithm, &problem)?)
         });
         let schedule = Arc::new(built.map_err(|error| raise(py, error))?);
         Ok(Self { schedule })
@@ -136,7 +140,8 @@ impl PySchedule {
         let payload = payload(py, size_bytes, counts.as_ref())?;
         let mut problem = Problem::new(collective, &team, payload);
         problem.root = RankId(root);
-        problem.check().map_err(|error| raise(py, AlgorithmError::from(error).into()))?;
+        problem.check().map_err(|error| raise(py, PlanError::from(error).into()))?;
+        let n_chunks = if n_chunks > 0 { n_chunks } else { fewest_chunks(columns, &problem)? };
         let sizes = ChunkSizes::of(&problem, n_chunks);
         let parts = parts(py, columns, &problem, sizes, algorithm, n_chunks)?;
         let schedule = parts.build().map_err(|error| raise(py, error.into()))?;
@@ -280,6 +285,15 @@ fn parts(
         depends_on: edges(columns, "depends_on")?,
         follows: edges(columns, "follows")?,
     })
+}
+
+/// The fewest chunks that cover those of a table and divide every block of the collective.
+fn fewest_chunks(columns: &Bound<'_, PyDict>, problem: &Problem) -> PyResult<u32> {
+    let last = unsigned(columns, "chunk")?.into_iter().max().unwrap_or(0);
+    let blocks = problem.collective.n_blocks(problem.n_ranks());
+    let n_chunks = (u64::from(last) + 1).next_multiple_of(blocks);
+    u32::try_from(n_chunks)
+        .map_err(|_| argument(columns.py(), format!("{n_chunks} chunks exceed 2^32")))
 }
 
 fn to_unsigned(py: Python<'_>, name: &str, values: Vec<i64>) -> PyResult<Vec<u32>> {
