@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::collective::Collective;
 use crate::bounds::{self, Bound, Demand, Volume};
+use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{self, OpTimes, Run, Rung};
@@ -69,7 +69,10 @@ impl Settings {
     }
 
     fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
-        Limits { events: self.event_limit, cancel }
+        Limits {
+            events: self.event_limit,
+            cancel,
+        }
     }
 }
 
@@ -81,7 +84,11 @@ pub fn check_memory(
 ) -> Result<(), EngineError> {
     let needed_bytes = n_transfers.saturating_mul(bytes_each);
     if needed_bytes > limit_bytes {
-        return Err(EngineError::MemoryLimit { needed_bytes, limit_bytes, n_transfers });
+        return Err(EngineError::MemoryLimit {
+            needed_bytes,
+            limit_bytes,
+            n_transfers,
+        });
     }
     Ok(())
 }
@@ -138,11 +145,17 @@ impl Simulation {
                 let run = Run::climb(&placement.workload, limits, settings.rung)?;
                 let time = run.last_arrival_ps(&placement.workload);
                 let time = time.or_else(|| run.last_arrival_upper_ps(&placement.workload));
-                (Some(run), time.and_then(|t| u128::try_from(t).ok()).unwrap_or(u128::MAX))
+                (
+                    Some(run),
+                    time.and_then(|t| u128::try_from(t).ok())
+                        .unwrap_or(u128::MAX),
+                )
             }
         };
         let fits = |time: u128| {
-            i64::try_from(time).map(|t| t as u64).map_err(|_| Error::TimeOverflow { time_ps: time })
+            i64::try_from(time)
+                .map(|t| t as u64)
+                .map_err(|_| Error::TimeOverflow { time_ps: time })
         };
         Ok(Self {
             time_ps: fits(time_ps)?,
@@ -182,8 +195,15 @@ impl Simulation {
         if let Some(own) = &self.own_bundles {
             return own;
         }
-        let routing = self.settings.routing().expect("the run has built it before");
-        if routing.needs_links() { self.fabric.single_links() } else { self.fabric.bundles() }
+        let routing = self
+            .settings
+            .routing()
+            .expect("the run has built it before");
+        if routing.needs_links() {
+            self.fabric.single_links()
+        } else {
+            self.fabric.bundles()
+        }
     }
 
     /// When the last rank is through.
@@ -203,7 +223,9 @@ impl Simulation {
 
     /// How exact the result is.
     pub fn exactness(&self) -> String {
-        self.run.as_ref().map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
+        self.run
+            .as_ref()
+            .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
     }
 
     /// Events processed.
@@ -224,7 +246,9 @@ impl Simulation {
     pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
         let workload = &self.placement.workload;
         let collect = |run: &Run| {
-            (0..workload.n_ops()).map(|op| run.times(workload, op)).collect::<Option<Vec<_>>>()
+            (0..workload.n_ops())
+                .map(|op| run.times(workload, op))
+                .collect::<Option<Vec<_>>>()
         };
         let run = self.timeline()?;
         if let Some(times) = collect(run) {
@@ -238,37 +262,48 @@ impl Simulation {
             }
             finer = run.finer(workload, limits)?;
             if finer.is_none() {
-                return Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect());
+                return Ok((0..workload.n_ops())
+                    .map(|op| run.times_upper(workload, op))
+                    .collect());
             }
         }
-        Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect())
+        Ok((0..workload.n_ops())
+            .map(|op| run.times_upper(workload, op))
+            .collect())
     }
 
     /// The finish of one job: its last arrival.
     pub fn job_finish_ps(&self, job: usize) -> Result<u64, Error> {
-        let ops = self.placement.op_of_transfer[job].iter().map(|&op| op as usize);
+        let ops = self.placement.op_of_transfer[job]
+            .iter()
+            .map(|&op| op as usize);
         let run = self.timeline()?;
         let time = run.last_arrival_of(&self.placement.workload, ops.clone());
-        match time {
-            Some(time) => Ok(u64::try_from(time).unwrap_or(u64::MAX)),
-            None => {
-                let times = self.op_times()?;
-                let last = ops.map(|op| times[op].arrived_ps).max().unwrap_or(0);
-                Ok(u64::try_from(last).unwrap_or(u64::MAX))
-            }
+        if let Some(time) = time {
+            Ok(u64::try_from(time).unwrap_or(u64::MAX))
+        } else {
+            let times = self.op_times()?;
+            let last = ops.map(|op| times[op].arrived_ps).max().unwrap_or(0);
+            Ok(u64::try_from(last).unwrap_or(u64::MAX))
         }
     }
 
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self) -> Result<Vec<f64>, Error> {
         self.timeline()?;
-        Ok(ladder::busy_ps(&self.placement.workload, self.settings.limits(None))?)
+        Ok(ladder::busy_ps(
+            &self.placement.workload,
+            self.settings.limits(None),
+        )?)
     }
 
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
-        Ok(ladder::certify(&self.placement.workload, self.settings.limits(None))?)
+        Ok(ladder::certify(
+            &self.placement.workload,
+            self.settings.limits(None),
+        )?)
     }
 
     /// Checks a certificate against a workload built anew from fabric and schedules.
@@ -279,7 +314,9 @@ impl Simulation {
 }
 
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
-    jobs.iter().map(|job| Ok(fabric.rank_nodes(&job.endpoints)?)).collect()
+    jobs.iter()
+        .map(|job| Ok(fabric.rank_nodes(&job.endpoints)?))
+        .collect()
 }
 
 fn place(
@@ -306,7 +343,8 @@ fn place(
             placement::place(fabric, &network, &*routing, settings.sync, &placed)?
         }
         Work::Flows(flows) => {
-            let mut pinned: Vec<NodeId> = flows.iter().flat_map(|f| f.via.iter().copied()).collect();
+            let mut pinned: Vec<NodeId> =
+                flows.iter().flat_map(|f| f.via.iter().copied()).collect();
             pinned.sort_unstable();
             pinned.dedup();
             let bundles = placement::bundles_for(fabric, &*routing, &pinned, &mut own);
@@ -320,7 +358,10 @@ fn place(
 /// The bound of the jobs: each job needs its own time from its first start on.
 fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
     let Work::Jobs(jobs) = work else {
-        return Ok(Bound { time_ps: 0, binding: "flows of their own have no other algorithm".into() });
+        return Ok(Bound {
+            time_ps: 0,
+            binding: "flows of their own have no other algorithm".into(),
+        });
     };
     let mut best: Option<Bound> = None;
     for (job, nodes) in jobs.iter().zip(rank_nodes(fabric, jobs)?) {
@@ -328,11 +369,17 @@ fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
         if bound.time_ps > 0 {
             bound.time_ps += u128::from(job.starts_ps.iter().copied().min().unwrap_or(0));
         }
-        if best.as_ref().is_none_or(|best| bound.time_ps > best.time_ps) {
+        if best
+            .as_ref()
+            .is_none_or(|best| bound.time_ps > best.time_ps)
+        {
             best = Some(bound);
         }
     }
-    Ok(best.unwrap_or(Bound { time_ps: 0, binding: "nothing to do".into() }))
+    Ok(best.unwrap_or(Bound {
+        time_ps: 0,
+        binding: "nothing to do".into(),
+    }))
 }
 
 /// What a schedule's collective must move, from its chunk sizes.
@@ -342,7 +389,9 @@ fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
     let n_blocks = collective.n_blocks(schedule.n_ranks());
     let per_block = (u64::from(schedule.n_chunks()) / n_blocks) as u32;
     let block = |index: u64| {
-        schedule.sizes().size_of(ChunkRange::span(index as u32 * per_block, per_block))
+        schedule
+            .sizes()
+            .size_of(ChunkRange::span(index as u32 * per_block, per_block))
     };
     let whole_bytes = matches!(schedule.sizes(), ChunkSizes::Each { .. });
     let volume = match collective {
@@ -364,5 +413,10 @@ fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
                 .collect(),
         ),
     };
-    Demand { collective, nodes, root: schedule.root().index(), volume }
+    Demand {
+        collective,
+        nodes,
+        root: schedule.root().index(),
+        volume,
+    }
 }

@@ -1,5 +1,7 @@
 //! Dependencies flow one way: reads the `use crate::` lines and fails on an upward one.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +27,10 @@ fn layer(module: &str) -> Option<usize> {
 }
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -43,7 +47,11 @@ fn used(source: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.split("crate::").skip(1))
-        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
         .collect()
 }
 
@@ -55,7 +63,13 @@ fn no_module_uses_a_higher_layer() {
     let mut broken = Vec::new();
     for file in files {
         let relative = file.strip_prefix(&root).unwrap();
-        let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let module = relative
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         if module == "lib" || module == UMBRELLA {
             continue;
         }
@@ -81,7 +95,14 @@ fn the_core_has_no_python_no_clock_and_no_files() {
     sources(&root, &mut files);
     for file in files {
         let source = fs::read_to_string(&file).unwrap();
-        for word in ["pyo3", "std::fs", "std::time", "SystemTime", "println!", "static mut"] {
+        for word in [
+            "pyo3",
+            "std::fs",
+            "std::time",
+            "SystemTime",
+            "println!",
+            "static mut",
+        ] {
             assert!(!source.contains(word), "{} mentions {word}", file.display());
         }
     }

@@ -3,6 +3,11 @@
 //! Everything that simulates is in `cm-core`; here values are converted, the GIL is released, and
 //! errors become the classes of `cm_collectives.errors`.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "pyo3 extracts arguments by value"
+)]
+
 mod certificate;
 mod columns;
 mod error;
@@ -18,7 +23,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
-    use super::{PyModule, PyModuleMethods, PyResult, Bound};
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
     use super::certificate::PyCertificate;

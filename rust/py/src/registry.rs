@@ -2,8 +2,8 @@
 
 use cm_core::algorithms::{ALGORITHMS, OptionSpec};
 use cm_core::collective::Collective;
-use cm_core::fabric::{Params, presets};
 use cm_core::fabric::routing::ROUTINGS;
+use cm_core::fabric::{Params, presets};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,14 +16,23 @@ use crate::error::{raise, raise_fabric};
 pub(crate) fn preset_columns(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = presets::PRESETS;
     let endpoints = all.iter().map(|preset| {
-        let fabric = preset.build(&Params::new()).map_err(|error| raise_fabric(py, error))?;
+        let fabric = preset
+            .build(&Params::new())
+            .map_err(|error| raise_fabric(py, error))?;
         Ok(i64::from(fabric.n_endpoints()))
     });
     let parameters = all.iter().map(|preset| {
         let specs: Vec<String> = preset
             .params()
             .iter()
-            .map(|spec| format!("{} ({}; default {})", spec.name, spec.allowed, spec.allowed.default_value()))
+            .map(|spec| {
+                format!(
+                    "{} ({}; default {})",
+                    spec.name,
+                    spec.allowed,
+                    spec.allowed.default_value()
+                )
+            })
             .collect();
         specs.join(", ")
     });
@@ -47,7 +56,9 @@ pub(crate) fn algorithm_columns(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let pairs: Vec<_> = Collective::ALL
         .iter()
         .flat_map(|&collective| {
-            let fitting = ALGORITHMS.iter().filter(move |a| a.about().collectives.contains(&collective));
+            let fitting = ALGORITHMS
+                .iter()
+                .filter(move |a| a.about().collectives.contains(&collective));
             fitting.map(move |&algorithm| (collective, algorithm))
         })
         .collect();
@@ -56,21 +67,51 @@ pub(crate) fn algorithm_columns(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         names.join(", ")
     });
     Ok(Columns::new(py)
-        .words("collective", pairs.iter().map(|(collective, _)| collective.name()))?
-        .words("algorithm", pairs.iter().map(|(_, algorithm)| algorithm.name()))?
-        .words("summary", pairs.iter().map(|(_, algorithm)| algorithm.about().summary))?
-        .words("constraint", pairs.iter().map(|(_, algorithm)| algorithm.about().constraint))?
+        .words(
+            "collective",
+            pairs.iter().map(|(collective, _)| collective.name()),
+        )?
+        .words(
+            "algorithm",
+            pairs.iter().map(|(_, algorithm)| algorithm.name()),
+        )?
+        .words(
+            "summary",
+            pairs.iter().map(|(_, algorithm)| algorithm.about().summary),
+        )?
+        .words(
+            "constraint",
+            pairs
+                .iter()
+                .map(|(_, algorithm)| algorithm.about().constraint),
+        )?
         .words("options", options)?
-        .words("steps", pairs.iter().map(|(c, algorithm)| algorithm.steps_formula(*c)))?
-        .words("bytes_per_rank", pairs.iter().map(|(c, algorithm)| algorithm.bytes_formula(*c)))?
-        .words("source", pairs.iter().map(|(_, algorithm)| algorithm.about().source))?
+        .words(
+            "steps",
+            pairs
+                .iter()
+                .map(|(c, algorithm)| algorithm.steps_formula(*c)),
+        )?
+        .words(
+            "bytes_per_rank",
+            pairs
+                .iter()
+                .map(|(c, algorithm)| algorithm.bytes_formula(*c)),
+        )?
+        .words(
+            "source",
+            pairs.iter().map(|(_, algorithm)| algorithm.about().source),
+        )?
         .done())
 }
 
 /// Names of all collectives.
 #[pyfunction]
 pub(crate) fn collectives() -> Vec<&'static str> {
-    Collective::ALL.iter().map(|collective| collective.name()).collect()
+    Collective::ALL
+        .iter()
+        .map(|collective| collective.name())
+        .collect()
 }
 
 /// Columns of all routings.
@@ -95,6 +136,13 @@ pub(crate) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("version", env!("CARGO_PKG_VERSION"))?;
     dict.set_item("rust_version", env!("CARGO_PKG_RUST_VERSION"))?;
-    dict.set_item("profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
+    dict.set_item(
+        "profile",
+        if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
+    )?;
     Ok(dict)
 }

@@ -14,7 +14,7 @@ use crate::schedule::{ChunkRange, Op, Program};
 
 /// The binomial tree.
 #[derive(Debug)]
-pub struct BinomialTree;
+pub(super) struct BinomialTree;
 
 static ABOUT: About = About {
     name: "binomial_tree",

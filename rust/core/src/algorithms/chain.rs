@@ -13,7 +13,7 @@ use crate::schedule::{ChunkRange, Op, Program};
 
 /// The pipelined chain.
 #[derive(Debug)]
-pub struct Chain;
+pub(super) struct Chain;
 
 static ABOUT: About = About {
     name: "chain",

@@ -13,7 +13,7 @@ use crate::schedule::{ChunkRange, Program};
 
 /// The direct algorithm.
 #[derive(Debug)]
-pub struct Direct;
+pub(super) struct Direct;
 
 static ABOUT: About = About {
     name: "direct",

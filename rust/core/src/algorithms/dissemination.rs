@@ -11,7 +11,7 @@ use crate::schedule::{ChunkRange, Program};
 
 /// The dissemination barrier.
 #[derive(Debug)]
-pub struct Dissemination;
+pub(super) struct Dissemination;
 
 static ABOUT: About = About {
     name: "dissemination",

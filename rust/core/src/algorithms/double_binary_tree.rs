@@ -14,7 +14,7 @@ use crate::schedule::{ChunkRange, Program};
 
 /// The double binary tree.
 #[derive(Debug)]
-pub struct DoubleBinaryTree;
+pub(super) struct DoubleBinaryTree;
 
 static ABOUT: About = About {
     name: "double_binary_tree",

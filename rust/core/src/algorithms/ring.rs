@@ -14,7 +14,7 @@ use crate::schedule::{ChunkRange, Op, Program};
 
 /// The ring algorithm.
 #[derive(Debug)]
-pub struct Ring;
+pub(super) struct Ring;
 
 static ABOUT: About = About {
     name: "ring",

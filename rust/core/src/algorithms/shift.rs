@@ -11,7 +11,7 @@ use crate::schedule::{ChunkRange, Program};
 
 /// The linear shift algorithm.
 #[derive(Debug)]
-pub struct Shift;
+pub(super) struct Shift;
 
 static ABOUT: About = About {
     name: "shift",

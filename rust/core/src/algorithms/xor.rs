@@ -12,7 +12,7 @@ use crate::schedule::{ChunkRange, Program};
 
 /// The XOR algorithm.
 #[derive(Debug)]
-pub struct Xor;
+pub(super) struct Xor;
 
 static ABOUT: About = About {
     name: "xor",
