@@ -18,7 +18,8 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
-use super::graph::{Fabric, NodeKind};
+use super::element::NodeKind;
+use super::graph::Fabric;
 use super::refine;
 use crate::csr::Csr;
 use crate::ids::{BundleId, ClassId, LinkId, NodeId};
