@@ -55,10 +55,10 @@ mod tests {
 
     #[test]
     fn the_nearest_name_comes_first_and_far_names_are_left_out() {
-        // "al_reduce" is one insertion from all_reduce and five edits from reduce.
+        // "al_reduce" is one insertion from all_reduce, three deletions from reduce, far from barrier.
         assert_eq!(
             nearest("al_reduce", ["reduce", "all_reduce", "barrier"]),
-            ["all_reduce"]
+            ["all_reduce", "reduce"]
         );
         assert!(nearest("zzz", ["ring", "direct"]).is_empty());
         assert_eq!(hint("zzz", ["ring", "direct"]), "known: ring, direct");

@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Engines: from a workload (flows on resources) to a timeline, with its proof.
+
+pub mod certificate;
+pub mod event_queue;
+pub mod fluid;
+pub mod ladder;
+pub mod maxmin;
+pub mod number;
+pub mod observer;
+pub mod timeline;
+pub mod workload;

@@ -1,0 +1,475 @@
+//! The checker: replays a certificate against a workload built anew from fabric and schedule.
+//!
+//! For every event it demands: time goes on; operations start exactly when their predecessors are
+//! through and end exactly when the integral of their rate is their size; and on every resource
+//! that the event touched, the load is within capacity, and if it holds flows back it is saturated
+//! and nobody on it is faster. These are the conditions under which the allocation is the max-min
+//! fair one, and it is unique.
+
+use super::{Certificate, Record};
+use crate::engine::number::{Extended, Number, Relation};
+use crate::engine::workload::Workload;
+
+/// Why a certificate does not prove its run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// An operation's route is not the one that fabric and routing give.
+    #[error(
+        "operation {op}: its route in the certificate is not the one that fabric and routing give"
+    )]
+    Route {
+        /// The operation.
+        op: u32,
+    },
+    /// A record names an operation, resource or level that does not exist.
+    #[error("event {event}: a record names something that does not exist")]
+    Malformed {
+        /// The event.
+        event: usize,
+    },
+    /// The times do not increase.
+    #[error("event {event}: its time does not come after the one before")]
+    Order {
+        /// The event.
+        event: usize,
+    },
+    /// An operation starts at another time than its predecessors allow.
+    #[error("event {event}: operation {op} does not start when its predecessors are through")]
+    Release {
+        /// The event.
+        event: usize,
+        /// The operation.
+        op: u32,
+    },
+    /// An operation ends before or after its bytes are through.
+    #[error("event {event}: the bytes served to operation {op} are not its size")]
+    Bytes {
+        /// The event.
+        event: usize,
+        /// The operation.
+        op: u32,
+    },
+    /// An active operation has no bottleneck, or one that is not on its route.
+    #[error("event {event}: operation {op} has no bottleneck on its route")]
+    Bottleneck {
+        /// The event.
+        event: usize,
+        /// The operation.
+        op: u32,
+    },
+    /// A resource carries more than it can.
+    #[error("event {event}: resource {resource} is loaded beyond its capacity")]
+    Overload {
+        /// The event.
+        event: usize,
+        /// The resource.
+        resource: u32,
+    },
+    /// A resource holds operations back without being saturated.
+    #[error("event {event}: resource {resource} holds operations back but is not saturated")]
+    Unsaturated {
+        /// The event.
+        event: usize,
+        /// The resource.
+        resource: u32,
+    },
+    /// An operation on a resource is faster than those it holds back.
+    #[error(
+        "event {event}: operation {op} is faster than those that resource {resource} holds back"
+    )]
+    Faster {
+        /// The event.
+        event: usize,
+        /// The resource.
+        resource: u32,
+        /// The faster operation.
+        op: u32,
+    },
+    /// An operation never ends.
+    #[error("operation {op} is not served at the end")]
+    Unserved {
+        /// The operation.
+        op: u32,
+    },
+    /// The claimed time is not the last arrival.
+    #[error("the claimed time of {claimed} ps is not the last arrival, {found} ps")]
+    Time {
+        /// What the certificate claims.
+        claimed: i128,
+        /// What its events give.
+        found: i128,
+    },
+}
+
+/// Checks that `certificate` proves a run of `workload`.
+pub fn check(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
+    check_routes(workload, certificate)?;
+    let mut replay = Replay::new(workload, certificate);
+    for event in 0..certificate.times.len() {
+        replay.event(event)?;
+    }
+    replay.end()
+}
+
+fn check_routes(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
+    let n = workload.n_ops().max(certificate.op_routes.len());
+    for op in 0..n {
+        let ours = workload
+            .op_routes
+            .get(op)
+            .map(|&route| workload.routes.row(route as usize));
+        let theirs = certificate
+            .op_routes
+            .get(op)
+            .filter(|&&route| (route as usize) < certificate.routes.n_rows())
+            .map(|&route| certificate.routes.row(route as usize));
+        if ours.is_none() || ours != theirs {
+            return Err(CertificateError::Route { op: op as u32 });
+        }
+    }
+    Ok(())
+}
+
+const PS_PER_S: u128 = 1_000_000_000_000;
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone)]
+struct Op {
+    n_pending: u32,
+    ready: Extended,
+    bottleneck: u32,
+    /// Work left when its bottleneck took over, plus that resource's integral then.
+    due: Extended,
+    active: bool,
+    served: bool,
+}
+
+struct Resource {
+    capacity: Extended,
+    /// Operations crossing it; those that have left are dropped at the next check.
+    members: Vec<u32>,
+    level: Extended,
+    /// Integral of the level over time up to `since`.
+    integral: Extended,
+    since: Extended,
+    held: u32,
+}
+
+struct Replay<'a> {
+    workload: &'a Workload,
+    certificate: &'a Certificate,
+    ops: Vec<Op>,
+    resources: Vec<Resource>,
+    data_successors: crate::csr::Csr<u32>,
+    order_successors: crate::csr::Csr<u32>,
+    last: Extended,
+    finish: Extended,
+    touched: Vec<u32>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(workload: &'a Workload, certificate: &'a Certificate) -> Self {
+        let n = workload.n_ops();
+        let zero = Extended::zero();
+        let ops = (0..n)
+            .map(|op| {
+                let software = workload.software_ps[workload.op_routes[op] as usize];
+                let (size, denominator) = workload.size(op);
+                Op {
+                    n_pending: (workload.depends_on.row(op).len() + workload.follows.row(op).len())
+                        as u32,
+                    ready: Extended::from_int((workload.start_ps(op) + software).into()),
+                    bottleneck: NONE,
+                    due: Extended::from_ratio(size * PS_PER_S, denominator),
+                    active: false,
+                    served: false,
+                }
+            })
+            .collect();
+        let resources = workload
+            .capacities
+            .iter()
+            .map(|&capacity| Resource {
+                capacity: Extended::from_int(capacity),
+                members: Vec::new(),
+                level: zero,
+                integral: zero,
+                since: zero,
+                held: 0,
+            })
+            .collect();
+        Self {
+            workload,
+            certificate,
+            ops,
+            resources,
+            data_successors: workload.depends_on.transposed(n),
+            order_successors: workload.follows.transposed(n),
+            last: zero,
+            finish: zero,
+            touched: Vec::new(),
+        }
+    }
+
+    fn event(&mut self, event: usize) -> Result<(), CertificateError> {
+        let now = self.certificate.times[event];
+        if event > 0 && !matches!(self.last.compare(&now), Relation::Less) {
+            return Err(CertificateError::Order { event });
+        }
+        self.last = now;
+        self.touched.clear();
+        for record in self.certificate.records.row(event) {
+            self.apply(event, &now, *record)?;
+        }
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for position in 0..self.touched.len() {
+            self.check_resource(event, self.touched[position])?;
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        event: usize,
+        now: &Extended,
+        record: Record,
+    ) -> Result<(), CertificateError> {
+        let malformed = CertificateError::Malformed { event };
+        let op_exists = |op: u32| (op as usize) < self.ops.len();
+        let resource_exists = |resource: u32| (resource as usize) < self.resources.len();
+        match record {
+            Record::Passed { op } | Record::Entered { op } | Record::Left { op }
+                if !op_exists(op) =>
+            {
+                Err(malformed)
+            }
+            Record::Bottleneck { op, resource } if !op_exists(op) || !resource_exists(resource) => {
+                Err(malformed)
+            }
+            Record::Level { resource, level }
+                if !resource_exists(resource)
+                    || level as usize >= self.certificate.levels.len() =>
+            {
+                Err(malformed)
+            }
+            Record::Passed { op } => self.pass(event, now, op),
+            Record::Entered { op } => self.enter(event, now, op),
+            Record::Left { op } => self.leave(event, now, op),
+            Record::Bottleneck { op, resource } => self.hold(event, now, op, resource),
+            Record::Level { resource, level } => {
+                self.relevel(now, resource, self.certificate.levels[level as usize]);
+                Ok(())
+            }
+        }
+    }
+
+    fn check_release(&self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
+        let state = &self.ops[op as usize];
+        let on_time = matches!(state.ready.compare(now), Relation::Equal);
+        if state.n_pending > 0 || state.active || state.served || !on_time {
+            return Err(CertificateError::Release { event, op });
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
+        self.check_release(event, now, op)?;
+        let route = self.workload.op_routes[op as usize] as usize;
+        if self.workload.size(op as usize).0 > 0 && !self.workload.routes.row(route).is_empty() {
+            return Err(CertificateError::Bytes { event, op });
+        }
+        self.serve(now, op);
+        Ok(())
+    }
+
+    fn enter(&mut self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
+        self.check_release(event, now, op)?;
+        self.ops[op as usize].active = true;
+        for incidence in self
+            .workload
+            .routes
+            .row(self.workload.op_routes[op as usize] as usize)
+        {
+            self.resources[incidence.resource as usize].members.push(op);
+            self.touched.push(incidence.resource);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
+        let bottleneck = self.ops[op as usize].bottleneck;
+        if !self.ops[op as usize].active || bottleneck == NONE {
+            return Err(CertificateError::Bottleneck { event, op });
+        }
+        self.advance(now, bottleneck);
+        let integral = self.resources[bottleneck as usize].integral;
+        if !matches!(
+            integral.compare(&self.ops[op as usize].due),
+            Relation::Equal
+        ) {
+            return Err(CertificateError::Bytes { event, op });
+        }
+        self.resources[bottleneck as usize].held -= 1;
+        self.ops[op as usize].active = false;
+        for incidence in self
+            .workload
+            .routes
+            .row(self.workload.op_routes[op as usize] as usize)
+        {
+            self.touched.push(incidence.resource);
+        }
+        self.serve(now, op);
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        event: usize,
+        now: &Extended,
+        op: u32,
+        to: u32,
+    ) -> Result<(), CertificateError> {
+        let route = self
+            .workload
+            .routes
+            .row(self.workload.op_routes[op as usize] as usize);
+        if !self.ops[op as usize].active || route.iter().all(|i| i.resource != to) {
+            return Err(CertificateError::Bottleneck { event, op });
+        }
+        let from = self.ops[op as usize].bottleneck;
+        if from != NONE {
+            self.advance(now, from);
+            let integral = self.resources[from as usize].integral;
+            self.ops[op as usize].due = self.ops[op as usize].due.sub(&integral);
+            self.resources[from as usize].held -= 1;
+        }
+        self.advance(now, to);
+        let resource = &mut self.resources[to as usize];
+        resource.held += 1;
+        let state = &mut self.ops[op as usize];
+        state.due = state.due.add(&resource.integral);
+        state.bottleneck = to;
+        self.touched.extend(route.iter().map(|i| i.resource));
+        Ok(())
+    }
+
+    fn relevel(&mut self, now: &Extended, index: u32, level: Extended) {
+        self.advance(now, index);
+        self.resources[index as usize].level = level;
+        // Every flow held here has another rate: all its resources carry another load.
+        for &op in &self.resources[index as usize].members {
+            if self.ops[op as usize].bottleneck == index {
+                let route = self.workload.op_routes[op as usize] as usize;
+                self.touched
+                    .extend(self.workload.routes.row(route).iter().map(|i| i.resource));
+            }
+        }
+        self.touched.push(index);
+    }
+
+    /// Integrates a resource's level up to `now`.
+    fn advance(&mut self, now: &Extended, index: u32) {
+        let resource = &mut self.resources[index as usize];
+        if resource.held == 0 {
+            resource.integral = Extended::zero();
+        } else {
+            let elapsed = now.sub(&resource.since);
+            if !elapsed.is_zero() {
+                resource.integral = resource.integral.add(&resource.level.mul(&elapsed));
+            }
+        }
+        resource.since = *now;
+    }
+
+    fn serve(&mut self, now: &Extended, op: u32) {
+        self.ops[op as usize].served = true;
+        let route = self.workload.op_routes[op as usize] as usize;
+        let arrived = now.add(&Extended::from_int(
+            self.workload.latencies_ps[route].into(),
+        ));
+        if matches!(self.finish.compare(&arrived), Relation::Less) {
+            self.finish = arrived;
+        }
+        for position in 0..self.data_successors.row(op as usize).len() {
+            let successor = self.data_successors.row(op as usize)[position];
+            let route = self.workload.op_routes[successor as usize] as usize;
+            let software = Extended::from_int(self.workload.software_ps[route].into());
+            self.meet(successor, arrived.add(&software));
+        }
+        for position in 0..self.order_successors.row(op as usize).len() {
+            self.meet(self.order_successors.row(op as usize)[position], *now);
+        }
+    }
+
+    fn meet(&mut self, op: u32, time: Extended) {
+        let state = &mut self.ops[op as usize];
+        state.n_pending -= 1;
+        if matches!(state.ready.compare(&time), Relation::Less) {
+            state.ready = time;
+        }
+    }
+
+    fn check_resource(&mut self, event: usize, index: u32) -> Result<(), CertificateError> {
+        let ops = &self.ops;
+        self.resources[index as usize]
+            .members
+            .retain(|&op| ops[op as usize].active);
+        let resource = &self.resources[index as usize];
+        let mut load = Extended::zero();
+        for &op in &resource.members {
+            let bottleneck = self.ops[op as usize].bottleneck;
+            if bottleneck == NONE {
+                return Err(CertificateError::Bottleneck { event, op });
+            }
+            let rate = &self.resources[bottleneck as usize].level;
+            if resource.held > 0
+                && !matches!(
+                    rate.compare(&resource.level),
+                    Relation::Less | Relation::Equal
+                )
+            {
+                return Err(CertificateError::Faster {
+                    event,
+                    resource: index,
+                    op,
+                });
+            }
+            let route = self
+                .workload
+                .routes
+                .row(self.workload.op_routes[op as usize] as usize);
+            let weight = route
+                .iter()
+                .find(|i| i.resource == index)
+                .expect("a member crosses it")
+                .weight;
+            load = load.add(&rate.mul_int(weight));
+        }
+        match load.compare(&resource.capacity) {
+            Relation::Equal => Ok(()),
+            Relation::Less if resource.held == 0 => Ok(()),
+            Relation::Less => Err(CertificateError::Unsaturated {
+                event,
+                resource: index,
+            }),
+            _ => Err(CertificateError::Overload {
+                event,
+                resource: index,
+            }),
+        }
+    }
+
+    fn end(&self) -> Result<(), CertificateError> {
+        if let Some(op) = self.ops.iter().position(|op| !op.served) {
+            return Err(CertificateError::Unserved { op: op as u32 });
+        }
+        let found = self.finish.ceil().unwrap_or(i128::MAX);
+        let claimed = self.certificate.time_ps;
+        if claimed != found {
+            return Err(CertificateError::Time { claimed, found });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! The ladder of numbers: pairs first, then double-doubles, then rationals within a budget.
+//!
+//! A run whose comparisons were all decided is exact. Otherwise it is repeated one rung up; where
+//! even the last affordable rung leaves comparisons open, the result says how many.
+
+use super::certificate::{Certificate, Recorder};
+use super::fluid::{EngineError, Limits, run};
+use super::number::{Ambiguity, Extended, Number, Pair, Rational};
+use super::observer::{Unobserved, Usage};
+use super::timeline::Timeline;
+use super::workload::Workload;
+
+/// Operations above which a rational repeat is not tried: each costs microseconds and kilobytes.
+pub const RATIONAL_MAX_OPS: usize = 20_000;
+
+/// A rung of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// Doubles and residues.
+    Pair,
+    /// Double-doubles and residues.
+    Extended,
+    /// Big rationals.
+    Rational,
+}
+
+/// Times of one operation in whole picoseconds, each exact time rounded up once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpTimes {
+    /// Predecessors through.
+    pub released_ps: i128,
+    /// Last byte served.
+    pub served_ps: i128,
+    /// Last byte arrived.
+    pub arrived_ps: i128,
+}
+
+/// What a run says of its own exactness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exactness {
+    /// The rung that produced the result.
+    pub rung: Rung,
+    /// Comparisons that even this rung left open.
+    pub n_ambiguous: u64,
+}
+
+impl std::fmt::Display for Exactness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.n_ambiguous > 0 {
+            return write!(f, "{} comparisons ambiguous below 1e-11", self.n_ambiguous);
+        }
+        f.write_str(match self.rung {
+            Rung::Pair => Pair::EXACTNESS,
+            Rung::Extended => Extended::EXACTNESS,
+            Rung::Rational => Rational::EXACTNESS,
+        })
+    }
+}
+
+/// A finished run at whatever rung decided it.
+#[derive(Debug, Clone)]
+pub enum Run {
+    /// At the first rung.
+    Pair(Timeline<Pair>),
+    /// At the second rung.
+    Extended(Timeline<Extended>),
+    /// At the last rung.
+    Rational(Timeline<Rational>),
+}
+
+/// Applies a generic expression to the timeline of any rung.
+macro_rules! at_rung {
+    ($run:expr, $timeline:ident => $body:expr) => {
+        match $run {
+            Run::Pair($timeline) => $body,
+            Run::Extended($timeline) => $body,
+            Run::Rational($timeline) => $body,
+        }
+    };
+}
+
+impl Run {
+    /// Climbs from `start` until every comparison is decided and the last arrival can be rounded,
+    /// or the ladder ends.
+    pub fn climb(workload: &Workload, limits: Limits, start: Rung) -> Result<Self, EngineError> {
+        let mut result = None;
+        for rung in [Rung::Pair, Rung::Extended, Rung::Rational] {
+            if rung < start || (rung == Rung::Rational && !affordable(workload, start)) {
+                continue;
+            }
+            let next = match rung {
+                Rung::Pair => run(workload, limits, &mut Unobserved).map(Run::Pair),
+                Rung::Extended => run(workload, limits, &mut Unobserved).map(Run::Extended),
+                Rung::Rational => run(workload, limits, &mut Unobserved).map(Run::Rational),
+            };
+            match next {
+                Err(EngineError::OverBudget) if result.is_some() => break,
+                Err(error) => return Err(error),
+                Ok(next) => {
+                    let decided =
+                        next.n_ambiguous() == 0 && next.last_arrival_ps(workload).is_some();
+                    result = Some(next);
+                    if decided {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(result.expect("the first rung tried either fails or gives a result"))
+    }
+
+    /// The next rung up, where one is affordable.
+    pub fn finer(&self, workload: &Workload, limits: Limits) -> Result<Option<Self>, EngineError> {
+        match self.exactness().rung {
+            Rung::Pair => Self::climb(workload, limits, Rung::Extended).map(Some),
+            Rung::Extended if affordable(workload, Rung::Extended) => {
+                Self::climb(workload, limits, Rung::Rational).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn n_ambiguous(&self) -> u64 {
+        at_rung!(self, timeline => timeline.n_ambiguous)
+    }
+
+    /// Events processed.
+    pub fn n_events(&self) -> u64 {
+        at_rung!(self, timeline => timeline.n_events)
+    }
+
+    /// How exact the result is.
+    pub fn exactness(&self) -> Exactness {
+        let rung = match self {
+            Run::Pair(_) => Rung::Pair,
+            Run::Extended(_) => Rung::Extended,
+            Run::Rational(_) => Rung::Rational,
+        };
+        Exactness {
+            rung,
+            n_ambiguous: self.n_ambiguous(),
+        }
+    }
+
+    /// The latest arrival of all operations in whole picoseconds; `None` where this rung cannot
+    /// round it.
+    pub fn last_arrival_ps(&self, workload: &Workload) -> Option<i128> {
+        self.last_arrival_of(workload, 0..workload.n_ops())
+    }
+
+    /// The latest arrival of some operations, 0 for none.
+    pub fn last_arrival_of(
+        &self,
+        workload: &Workload,
+        ops: impl IntoIterator<Item = usize>,
+    ) -> Option<i128> {
+        at_rung!(self, timeline => last_arrival(timeline, workload, ops))
+    }
+
+    /// The times of one operation; `None` where this rung cannot round one of them.
+    pub fn times(&self, workload: &Workload, op: usize) -> Option<OpTimes> {
+        at_rung!(self, timeline => Some(OpTimes {
+            released_ps: timeline.released[op].ceil()?,
+            served_ps: timeline.served[op].ceil()?,
+            arrived_ps: timeline.arrived(workload, op).ceil()?,
+        }))
+    }
+}
+
+/// Latest arrival: the double values find the candidates, the exact comparison decides.
+fn last_arrival<N: Number>(
+    timeline: &Timeline<N>,
+    workload: &Workload,
+    ops: impl IntoIterator<Item = usize>,
+) -> Option<i128> {
+    let mut ambiguity = Ambiguity::default();
+    let mut last: Option<N> = None;
+    let mut floor = 0.0;
+    for op in ops {
+        let latency = workload.latencies_ps[workload.op_routes[op] as usize] as f64;
+        // Rounding of the sum stays far below the slack of one part in 10^15.
+        if (timeline.served[op].upper() + latency) * (1.0 + 1e-15) < floor {
+            continue;
+        }
+        let arrived = timeline.arrived(workload, op);
+        let later = match &last {
+            None => arrived,
+            Some(last) => ambiguity.max(last.clone(), arrived),
+        };
+        floor = later.lower();
+        last = Some(later);
+    }
+    last.map_or(Some(0), |last| last.ceil())
+}
+
+fn affordable(workload: &Workload, start: Rung) -> bool {
+    start == Rung::Rational || workload.n_ops() <= RATIONAL_MAX_OPS
+}
+
+/// Repeats a run at the rung that decides everything and records its proof.
+pub fn certify(workload: &Workload, limits: Limits) -> Result<Certificate, EngineError> {
+    let mut recorder = Recorder::new(workload);
+    let timeline = run::<Extended>(workload, limits, &mut recorder)?;
+    let all = 0..workload.n_ops();
+    match last_arrival(&timeline, workload, all.clone()) {
+        Some(time_ps) if timeline.n_ambiguous == 0 || workload.n_ops() > RATIONAL_MAX_OPS => {
+            Ok(recorder.finish(time_ps))
+        }
+        _ => {
+            let mut recorder = Recorder::new(workload);
+            let timeline = run::<Rational>(workload, limits, &mut recorder)?;
+            let time_ps = last_arrival(&timeline, workload, all).unwrap_or(i128::MAX);
+            Ok(recorder.finish(time_ps))
+        }
+    }
+}
+
+/// For how long each resource was in use, in picoseconds.
+pub fn busy_ps(workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
+    let mut usage = Usage::<Pair>::new(workload);
+    run::<Pair>(workload, limits, &mut usage)?;
+    Ok(usage.busy.iter().map(Number::value).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::workload::WorkloadBuilder;
+
+    const LIMITS: Limits = Limits {
+        events: 1000,
+        cancel: None,
+    };
+
+    /// Two flows on links of their own that end at `a` and `b` bytes per (byte per second).
+    fn two_flows(a: (u128, u64), b: (u128, u64), rate: u64) -> Workload {
+        let mut builder = WorkloadBuilder::default();
+        for size in [a, b] {
+            let link = builder.resource(rate);
+            let route = builder.route([(link, 1, 1)], 0, 0);
+            builder.op(route, size, 0, [], []);
+        }
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn a_gap_below_the_double_is_decided_by_the_double_double() {
+        // (p+1)/p and p/(p-1) differ by 1/(p(p-1)), about 1e-18 for p = 10^9.
+        let p = 1_000_000_000u64;
+        let workload = two_flows((u128::from(p) + 1, p), (u128::from(p), p - 1), 1);
+        let run = Run::climb(&workload, LIMITS, Rung::Pair).unwrap();
+        assert_eq!(run.exactness().to_string(), "exact (extended)");
+        // Both start at 0, then each ends at a time of its own.
+        assert_eq!(run.n_events(), 3);
+    }
+
+    #[test]
+    fn a_gap_below_the_double_double_is_decided_by_rationals() {
+        // About 1e-36 for p = 10^18, below the 2^-100 of a double-double.
+        let p = 1_000_000_000_000_000_000u64;
+        let workload = two_flows((u128::from(p) + 1, p), (u128::from(p), p - 1), 1);
+        let run = Run::climb(&workload, LIMITS, Rung::Pair).unwrap();
+        assert_eq!(run.exactness().to_string(), "exact (rational)");
+        // Both start at 0, then each ends at a time of its own.
+        assert_eq!(run.n_events(), 3);
+        certify(&workload, LIMITS).unwrap();
+    }
+
+    #[test]
+    fn equal_times_by_different_arithmetic_are_one_event() {
+        // 7 * (1/7) against 1: one event, decided by the residue at the first rung.
+        let run = Run::climb(&two_flows((7, 7), (1, 1), 3), LIMITS, Rung::Pair).unwrap();
+        assert_eq!(run.exactness().to_string(), "exact");
+        assert_eq!(run.n_events(), 2);
+    }
+
+    #[test]
+    fn the_event_limit_is_an_error_that_names_it() {
+        let workload = two_flows((1, 1), (2, 1), 1);
+        let limits = Limits {
+            events: 1,
+            cancel: None,
+        };
+        let error = Run::climb(&workload, limits, Rung::Pair).unwrap_err();
+        assert_eq!(error, EngineError::EventLimit { limit: 1 });
+    }
+}
