@@ -210,7 +210,7 @@ fn tangle(kinds: &[u8], pairs: &[(usize, usize, u64)], injuries: &[Injury]) -> F
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 192,
+        cases: 512,
         failure_persistence: None,
         rng_seed: proptest::test_runner::RngSeed::Fixed(384),
         ..ProptestConfig::default()

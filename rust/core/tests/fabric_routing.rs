@@ -9,7 +9,7 @@ use cm_core::fabric::routing::{
     Network, Route, Routing, RoutingError, RoutingOptions, Share, lookup, pinned, resolve_via,
     splitmix64,
 };
-use cm_core::fabric::{Fabric, Params};
+use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, Params};
 use cm_core::ids::{BundleId, LinkId, NodeId};
 
 /// Four nodes: small, and with every feature of the full machine.
@@ -102,6 +102,31 @@ fn spray_gives_each_of_seven_planes_and_sixteen_chips_its_part() {
         .route(&Network::of_bundles(&fabric), src, dst, 0)
         .unwrap();
     assert!(route.shares.len() == 4 && route.shares.iter().all(|(_, share)| *share == Share::ONE));
+}
+
+#[test]
+fn spray_divides_by_nominal_rates_and_a_degraded_link_keeps_its_part() {
+    // a reaches d over s (6 and 6 B/s, 1 + 1 ps) and over t (4 and 4 B/s, 5 + 1 ps); the link to t
+    // has half its rate now. Parts 6/10 and 4/10; the longer path sets the latency.
+    let mut builder = FabricBuilder::new("diamond", "");
+    let kind = builder.kind("cable");
+    let [a, d] = ["a", "d"].map(|name| builder.node(name, NodeKind::Endpoint));
+    let [s, t] = ["s", "t"].map(|name| builder.node(name, NodeKind::Switch));
+    for link in [
+        Link::new(a, t, kind, 4, 5),
+        Link::new(a, s, kind, 6, 1),
+        Link::new(t, d, kind, 4, 1),
+        Link::new(s, d, kind, 6, 1),
+    ] {
+        builder.link(link);
+    }
+    let fabric = degraded(&builder.build().unwrap(), "a->t", 0.5);
+    for network in [Network::of_links(&fabric), Network::of_bundles(&fabric)] {
+        let route = routing("spray", 0, None).route(&network, a, d, 0).unwrap();
+        let parts: Vec<Share> = route.shares.iter().map(|(_, share)| *share).collect();
+        assert_eq!(parts, [2, 3, 2, 3].map(|fifths| Share::new(fifths, 5)));
+        assert_eq!((route.latency_ps, route.hops), (6, 2));
+    }
 }
 
 #[test]
