@@ -9,7 +9,7 @@ use cm_core::fabric::routing::{
     Network, Route, Routing, RoutingError, RoutingOptions, Share, lookup, pinned, resolve_via,
     splitmix64,
 };
-use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, Params};
+use cm_core::fabric::{Bundles, Fabric, FabricBuilder, Link, NodeKind, Params};
 use cm_core::ids::{BundleId, LinkId, NodeId};
 
 /// Four nodes: small, and with every feature of the full machine.
@@ -323,6 +323,22 @@ fn pinned_routes_take_the_links_they_name() {
         let error = pin(names, src, dst).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn distinguished_switches_can_be_pinned_and_be_ends() {
+    let fabric = small();
+    let (src, dst) = (node(&fabric, "node00/die03"), node(&fabric, "node02/die01"));
+    let via = resolve_via(&fabric, &["node00/l1.2", "l2.2.0", "node02/l1.2"]).unwrap();
+    let bundles = Bundles::coarsest(&fabric, &via);
+    let network = Network::with_bundles(&fabric, &bundles);
+    // 850 + 3 x 350 ns, as for any route between nodes.
+    assert_eq!(pinned(&network, src, dst, &via).unwrap().latency_ps, 1_900_000);
+    let spray = routing("spray", 0, None);
+    assert_eq!(spray.route(&network, src, via[1], 0).unwrap().hops, 2);
+    let error = spray.route(&Network::of_bundles(&fabric), src, via[1], 0).unwrap_err();
+    // All 112 L2 chips are one class of the plain merging.
+    assert!(matches!(error, RoutingError::MergedEnd { n_merged: 111, .. }), "{error}");
 }
 
 #[test]
