@@ -333,12 +333,20 @@ fn distinguished_switches_can_be_pinned_and_be_ends() {
     let bundles = Bundles::coarsest(&fabric, &via);
     let network = Network::with_bundles(&fabric, &bundles);
     // 850 + 3 x 350 ns, as for any route between nodes.
-    assert_eq!(pinned(&network, src, dst, &via).unwrap().latency_ps, 1_900_000);
+    assert_eq!(
+        pinned(&network, src, dst, &via).unwrap().latency_ps,
+        1_900_000
+    );
     let spray = routing("spray", 0, None);
     assert_eq!(spray.route(&network, src, via[1], 0).unwrap().hops, 2);
-    let error = spray.route(&Network::of_bundles(&fabric), src, via[1], 0).unwrap_err();
+    let error = spray
+        .route(&Network::of_bundles(&fabric), src, via[1], 0)
+        .unwrap_err();
     // All 112 L2 chips are one class of the plain merging.
-    assert!(matches!(error, RoutingError::MergedEnd { n_merged: 111, .. }), "{error}");
+    assert!(
+        matches!(error, RoutingError::MergedEnd { n_merged: 111, .. }),
+        "{error}"
+    );
 }
 
 #[test]
