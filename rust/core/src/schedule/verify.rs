@@ -324,10 +324,9 @@ impl<'a> Run<'a> {
 fn before(conditions: &Conditions, rank: RankId, chunk: u32) -> Set {
     match conditions.before(chunk) {
         (Who::Only(holder), _) if holder != rank => Set::EMPTY,
-        (_, What::Own) => Set::one(rank),
+        // No collective starts from complete sums.
+        (_, What::Own | What::All) => Set::one(rank),
         (_, What::Of(source)) => Set::one(source),
-        // No collective starts from a complete sum; on one rank it is its own contribution.
-        (_, What::All) => Set::one(rank),
     }
 }
 
