@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Mapping
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex
 
 from . import _core
 from .arguments import algorithm_options, ask, endpoints, integer, size_array, text
@@ -73,6 +73,14 @@ def presets() -> pl.DataFrame:
     return to_frame(_core.presets())
 
 
+class _Memo(Protocol):
+    """What `functools.lru_cache` makes of `_time_ps`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> int: ...  # noqa: ANN401
+    def cache_info(self) -> Any: ...  # noqa: ANN401
+    def cache_clear(self) -> None: ...
+
+
 class CacheInfo(NamedTuple):
     """How a fabric's memory of answers is used, as `functools.lru_cache` reports it."""
 
@@ -98,6 +106,7 @@ class Fabric:
     __slots__ = ("__weakref__", "_frames", "_memo", "_recipe", "core")
 
     core: _core.Fabric
+    _memo: _Memo
 
     def __init__(
         self, core: _core.Fabric, recipe: tuple[str, dict[str, int | str]] | None = None
@@ -140,7 +149,7 @@ class Fabric:
         """
         if not _are_hashable(name, *params.values()):
             return _make_preset(name, params)  # which refuses what cannot be a key
-        return _preset(name, **params)
+        return _preset(name, **params)  # type: ignore[arg-type] # hashable, as was asked above
 
     @staticmethod
     def from_frames(nodes: pl.DataFrame, links: pl.DataFrame, *, name: str = "custom") -> Fabric:
@@ -411,7 +420,7 @@ class Fabric:
         >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
         1000000000
         """
-        if not _is_key(ranks):
+        if isinstance(ranks, list) or hasattr(ranks, "tolist"):
             ranks = tuple(endpoints(ranks, self.n_endpoints))
         try:
             return self._memo(collective, size_bytes, ranks, algorithm, **question)

@@ -60,9 +60,9 @@ def grid(**columns: object) -> pl.DataFrame:
 
     Examples
     --------
-    >>> cm.grid(fabric="cm384", collective="all_reduce", ranks=[2, 4], size_bytes=["1KiB", "1MiB"]).rows()
-    [('cm384', 'all_reduce', 2, 1024), ('cm384', 'all_reduce', 2, 1048576),
-     ('cm384', 'all_reduce', 4, 1024), ('cm384', 'all_reduce', 4, 1048576)]
+    >>> cm.grid(collective="all_reduce", ranks=[2, 4], size_bytes=["1KiB", "1MiB"]).rows()
+    [('all_reduce', 2, 1024), ('all_reduce', 2, 1048576),
+     ('all_reduce', 4, 1024), ('all_reduce', 4, 1048576)]
     """
     import polars as pl
 
@@ -205,7 +205,7 @@ def answer(
 ) -> Batch:
     """Return the answers to checked scenarios."""
     n_threads = None if threads is None else integer(threads, "threads", 1, MAX_THREADS)
-    columns = _core.sweep([row.case for row in rows], n_threads, _reporter(progress))
+    columns = _core.sweep([row.case for row in rows], n_threads, _reporter(progress=progress))
     errors = [
         str(row.error) if row.error is not None else message or None
         for row, message in zip(rows, columns["error"], strict=True)
@@ -347,7 +347,7 @@ def _scenario_columns(frame: pl.DataFrame) -> list[Column]:
 
 
 def _as_list(values: Any) -> list[Any]:  # noqa: ANN401
-    return values if isinstance(values, list) else values.tolist()  # type: ignore[no-any-return]
+    return values if isinstance(values, list) else values.tolist()
 
 
 def _raw(frame: pl.DataFrame, name: str) -> list[Any]:
@@ -422,7 +422,7 @@ class _Machines:
         return self._made[key]
 
 
-def _reporter(progress: Progress | bool | None) -> Progress | None:
+def _reporter(*, progress: Progress | bool | None) -> Progress | None:
     if callable(progress):
         return progress
     if progress is not None and not isinstance(progress, bool):

@@ -78,10 +78,12 @@ def tune(
             raise ArgumentError(f"tune takes no {name}; it tries every algorithm at every size")
     name = known_collective(collective)
     checked = [size(each, f"sizes[{i}]") for i, each in enumerate(sizes)]
+    asking = {"ranks": ranks, **question}
+    candidates = _candidates(fabric, name, asking)
     asked = [
-        (size_bytes, algorithm, _row(fabric, name, algorithm, size_bytes, ranks, question))
+        (size_bytes, algorithm, _row(fabric, name, algorithm, size_bytes, asking))
         for size_bytes in checked
-        for algorithm in _candidates(fabric, name, ranks, question)
+        for algorithm in candidates
     ]
     batch = answer([row for _, _, row in asked], threads=threads, progress=False)
     for message in batch.error:
@@ -97,9 +99,7 @@ def tune(
     return _ranked(frame, checked)
 
 
-def _candidates(
-    fabric: Fabric, collective: str, ranks: object, question: dict[str, Any]
-) -> list[str]:
+def _candidates(fabric: Fabric, collective: str, asking: dict[str, Any]) -> list[str]:
     """Return the algorithms that fit, in the order of the registry."""
     columns = _core.algorithms()
     pairs = zip(columns["collective"], columns["algorithm"], strict=True)
@@ -108,7 +108,7 @@ def _candidates(
     reasons = []
     for name in names:
         try:
-            _row(fabric, collective, name, 1, ranks, question)
+            _row(fabric, collective, name, 1, asking)
         except UnsupportedError as error:
             reasons.append(str(error))
         else:
@@ -119,14 +119,9 @@ def _candidates(
 
 
 def _row(
-    fabric: Fabric,
-    collective: str,
-    algorithm: str,
-    size_bytes: int,
-    ranks: object,
-    question: dict[str, Any],
+    fabric: Fabric, collective: str, algorithm: str, size_bytes: int, asking: dict[str, Any]
 ) -> Row:
-    keywords = {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **question}
+    keywords = {"size_bytes": size_bytes, "algorithm": algorithm, **asking}
     asked = ask(fabric.n_endpoints, collective, keywords)
     return Row(fabric, asked, asked.question.case(fabric.core, asked.settings.core()), None)
 

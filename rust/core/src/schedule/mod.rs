@@ -9,6 +9,7 @@
 mod builder;
 mod chunks;
 mod contributions;
+mod digest;
 mod locations;
 mod parts;
 mod program;
