@@ -96,7 +96,7 @@ fn latest_predecessor(workload: &Workload, times: &[[f64; 3]], op: usize) -> Opt
     let software = workload.software_ps[workload.op_routes[op] as usize] as f64;
     let data = workload.depends_on.row(op).iter().map(|&pred| {
         (
-            times[pred as usize].arrived_ps + software,
+            times[pred as usize][2] + software,
             true,
             pred as usize,
         )
