@@ -1,5 +1,6 @@
 //! The verifier refuses broken schedules: every single change to a small schedule of every
 //! algorithm, and random heaps of changes against an independent, naive oracle.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use cm_core::collective::conditions::{What, Who};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem};
 use cm_core::csr::Csr;
 use cm_core::ids::RankId;
-use cm_core::schedule::{ChunkRange, Op, Schedule, ScheduleParts, VerifyError, verify};
+use cm_core::schedule::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, VerifyError, verify};
 use cm_core::team::{Level, Team};
 use proptest::prelude::*;
 
@@ -243,6 +244,86 @@ fn the_message_names_transfer_rank_chunk_and_rule() {
         "under-specified: transfer 3 (step 1, chunk 2, rank 0 to rank 1) sends without depending \
          on transfer 2, which wrote that chunk of its source"
     );
+}
+
+/// A user's schedule over three ranks with root 0 and a single chunk: (step, src, dst, op).
+fn by_hand(collective: Collective, rows: &[(u32, u32, u32, Op)]) -> Schedule {
+    let parts = ScheduleParts {
+        collective,
+        algorithm: "by hand".to_owned(),
+        n_ranks: 3,
+        root: RankId(0),
+        n_chunks: 1,
+        sizes: ChunkSizes::each([8]),
+        step: Some(rows.iter().map(|row| row.0).collect()),
+        src: rows.iter().map(|row| RankId(row.1)).collect(),
+        dst: rows.iter().map(|row| RankId(row.2)).collect(),
+        chunks: vec![ChunkRange::one(0); rows.len()],
+        op: rows.iter().map(|row| row.3).collect(),
+        depends_on: None,
+        follows: None,
+    };
+    parts.build().unwrap()
+}
+
+#[test]
+fn every_rule_is_broken_by_name_even_where_the_result_would_be_right() {
+    use Collective::{Broadcast, Reduce};
+    use Op::{Copy, Local, Reduce as Add};
+    let broadcast = [(1, 0, 1, Copy), (2, 0, 2, Copy)];
+    let reduce = [(0, 1, 0, Add), (0, 2, 0, Add)];
+    assert!(verify(&by_hand(Broadcast, &broadcast)).is_ok());
+    assert!(verify(&by_hand(Reduce, &reduce)).is_ok());
+    for (collective, extra, expected) in [
+        // Rank 1 has nothing yet.
+        (
+            Broadcast,
+            (0, 1, 2, Copy),
+            "source empty: transfer 0 (step 0, chunk 0, rank 1 to rank 2)",
+        ),
+        (Broadcast, (0, 0, 0, Copy), "endpoints: transfer 0 "),
+        (Broadcast, (0, 0, 1, Local), "endpoints: transfer 0 "),
+        (
+            Broadcast,
+            (0, 0, 1, Add),
+            "reduce into nothing: transfer 0 ",
+        ),
+        (Broadcast, (1, 0, 1, Copy), "write conflict: transfer 1 "),
+        // Nobody needs rank 1's own data any more, yet it is lost.
+        (Reduce, (1, 2, 1, Copy), "lost contribution: transfer 2 "),
+        (Reduce, (1, 2, 0, Add), "double counting: transfer 2 "),
+        (Reduce, (0, 0, 0, Local), "write conflict: transfer 1 "),
+    ] {
+        let valid: &[_] = if collective == Broadcast {
+            &broadcast
+        } else {
+            &reduce
+        };
+        let error = verify(&by_hand(collective, &[valid, &[extra]].concat())).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let error = verify(&by_hand(Reduce, &reduce[..1]))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "postcondition: rank 0 must end with the contributions of all ranks, and chunk 0 lacks that \
+         of rank 2"
+    );
+}
+
+#[test]
+fn a_local_operation_and_useless_copies_are_legal() {
+    // Rank 1 rearranges what it got before it passes it on; rank 0 sends rank 2 the same again.
+    let rows = [
+        (0, 0, 1, Op::Copy),
+        (1, 1, 1, Op::Local),
+        (2, 1, 2, Op::Copy),
+        (3, 0, 2, Op::Copy),
+    ];
+    let schedule = by_hand(Collective::Broadcast, &rows);
+    assert_eq!(schedule.depends_on().row(2), [0, 1]);
+    assert_eq!(verify(&schedule).map(|proof| proof.useless_copies), Ok(1));
 }
 
 /// The rules of `reference/algorithms.md` section 1, with ordinary sets and no cleverness. Edges are

@@ -22,7 +22,7 @@ pub use chunks::{ChunkRange, ChunkSizes};
 pub use error::{Place, ScheduleError, VerifyError};
 pub use parts::ScheduleParts;
 pub use program::{Program, Send};
-pub use stats::{Bytes, ScheduleStats};
+pub use stats::{ExactBytes, ScheduleStats};
 pub use verify::{Proof, verify};
 
 use std::ops::Range;
