@@ -1,6 +1,6 @@
 //! The proof that a schedule computes its collective, by symbolic execution.
 //!
-//! State K[r][c] is the set of contributions in rank r's copy of chunk c. Transfers run in step
+//! State `K[r][c]` is the set of contributions in rank r's copy of chunk c. Transfers run in step
 //! order, all of one step reading the state at its start; each must obey the rules, and at the end
 //! the collective's postcondition must hold. Since an engine runs the edges and not the steps, every
 //! earlier write of what a transfer carries must be its ancestor through `depends_on`. Nothing here
