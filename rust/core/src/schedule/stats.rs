@@ -6,7 +6,7 @@ use crate::ids::RankId;
 
 /// An exact number of bytes: a reduced fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Bytes {
+pub struct ExactBytes {
     /// Numerator.
     pub numerator: u128,
     /// Denominator, at least 1.
@@ -21,9 +21,9 @@ pub struct ScheduleStats {
     /// Transfers.
     pub n_transfers: usize,
     /// Bytes that each rank sends to others.
-    pub sent: Vec<Bytes>,
+    pub sent: Vec<ExactBytes>,
     /// Bytes that each rank receives from others.
-    pub received: Vec<Bytes>,
+    pub received: Vec<ExactBytes>,
     /// Transfers on the longest chain of data and order edges.
     pub critical_path: u32,
 }
@@ -43,7 +43,7 @@ impl ScheduleStats {
         let denominator = schedule.sizes.denominator();
         let exact = |numerator| {
             let (numerator, denominator) = reduced(numerator, denominator);
-            Bytes {
+            ExactBytes {
                 numerator,
                 denominator,
             }
@@ -58,7 +58,7 @@ impl ScheduleStats {
     }
 
     /// Bytes that `rank` sends to others.
-    pub fn sent_by(&self, rank: RankId) -> Bytes {
+    pub fn sent_by(&self, rank: RankId) -> ExactBytes {
         self.sent[rank.index()]
     }
 }
