@@ -18,7 +18,7 @@ mod xor;
 
 pub use contract::{
     About, Algorithm, OptionKind, OptionSpec, PlanError, UnknownAlgorithm, Unsupported,
-    algorithms_for, lookup, schedule,
+    algorithms_for, check, lookup, schedule,
 };
 
 /// All algorithms, in documentation order.

@@ -9,7 +9,7 @@ mod plan;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use options::{OptionKind, OptionSpec};
-pub use plan::{algorithms_for, lookup, schedule};
+pub use plan::{algorithms_for, check, lookup, schedule};
 
 pub(super) use options::{CHUNKS, default_chunks};
 

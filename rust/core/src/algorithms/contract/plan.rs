@@ -1,6 +1,6 @@
 //! From a problem to a verified schedule, and the look-up of algorithms.
 
-use super::options::check;
+use super::options;
 use super::{Algorithm, PlanError, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
 use crate::collective::{Collective, Payload, Problem};
@@ -36,8 +36,7 @@ pub fn schedule(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule
 }
 
 fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, PlanError> {
-    problem.check()?;
-    check_supported(algorithm, problem)?;
+    check(algorithm, problem)?;
     let is_idle =
         problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None);
     let n_transfers = if is_idle {
@@ -77,6 +76,15 @@ fn idle_chunks(problem: &Problem) -> Result<u32, PlanError> {
     Ok(n_blocks as u32)
 }
 
+/// Whether the algorithm can answer the problem, without building anything.
+///
+/// # Errors
+/// As for [`schedule`].
+pub fn check(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), PlanError> {
+    problem.check()?;
+    check_supported(algorithm, problem)
+}
+
 fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), PlanError> {
     let about = algorithm.about();
     if !about.collectives.contains(&problem.collective) {
@@ -87,6 +95,6 @@ fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), P
             supported: names.join(", "),
         }));
     }
-    check(about, &problem.options)?;
+    options::check(about, &problem.options)?;
     Ok(algorithm.supports(problem)?)
 }
