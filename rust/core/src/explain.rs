@@ -94,13 +94,11 @@ fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
 /// start time did.
 fn latest_predecessor(workload: &Workload, times: &[[f64; 3]], op: usize) -> Option<(usize, bool)> {
     let software = workload.software_ps[workload.op_routes[op] as usize] as f64;
-    let data = workload.depends_on.row(op).iter().map(|&pred| {
-        (
-            times[pred as usize].arrived_ps + software,
-            true,
-            pred as usize,
-        )
-    });
+    let data = workload
+        .depends_on
+        .row(op)
+        .iter()
+        .map(|&pred| (times[pred as usize][2] + software, true, pred as usize));
     let order = workload
         .follows
         .row(op)
