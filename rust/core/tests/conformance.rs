@@ -5,7 +5,7 @@
 use cm_core::algorithms::{ALGORITHMS, Algorithm, lookup, schedule};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split};
 use cm_core::ids::RankId;
-use cm_core::schedule::{ExactBytes, Schedule, ScheduleStats};
+use cm_core::schedule::{Bytes, Schedule, ScheduleStats};
 use cm_core::team::{Level, Team};
 
 const MIB: u64 = 1 << 20;
@@ -33,7 +33,7 @@ fn payload(collective: Collective, size: u64) -> Payload {
 }
 
 /// Whether bytes are `units` times S / n.
-fn is_share(bytes: ExactBytes, size: u64, n: u32, units: u64) -> bool {
+fn is_share(bytes: Bytes, size: u64, n: u32, units: u64) -> bool {
     bytes.numerator * u128::from(n)
         == u128::from(size) * u128::from(units) * u128::from(bytes.denominator)
 }
@@ -198,7 +198,7 @@ fn double_binary_trees_load_no_rank_with_more_than_two_vectors() {
         let mut problem = Problem::new(Collective::AllReduce, &team, Payload::Bytes(8 * MIB));
         problem.options = options;
         let stats = ScheduleStats::of(&schedule(algorithm, &problem).unwrap());
-        let whole = |b: &ExactBytes| b.numerator / u128::from(b.denominator);
+        let whole = |b: &Bytes| b.numerator / u128::from(b.denominator);
         let sent: Vec<u128> = stats.sent.iter().map(whole).collect();
         let size = u128::from(8 * MIB);
         assert!(sent.iter().all(|&bytes| bytes <= 2 * size), "n={n}");

@@ -23,7 +23,7 @@ pub use chunks::{ChunkRange, ChunkSizes};
 pub use error::{Place, ScheduleError, VerifyError};
 pub use parts::ScheduleParts;
 pub use program::{Program, Send};
-pub use stats::{ExactBytes, ScheduleStats};
+pub use stats::{Bytes, ScheduleStats};
 pub use verify::{Proof, verify};
 
 use std::ops::Range;

@@ -6,7 +6,7 @@ use crate::ids::RankId;
 
 /// An exact number of bytes: a reduced fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExactBytes {
+pub struct Bytes {
     /// Numerator.
     pub numerator: u128,
     /// Denominator, at least 1.
@@ -21,9 +21,9 @@ pub struct ScheduleStats {
     /// Transfers.
     pub n_transfers: usize,
     /// Bytes that each rank sends to others.
-    pub sent: Vec<ExactBytes>,
+    pub sent: Vec<Bytes>,
     /// Bytes that each rank receives from others.
-    pub received: Vec<ExactBytes>,
+    pub received: Vec<Bytes>,
     /// Transfers on the longest chain of data and order edges.
     pub critical_path: u32,
 }
@@ -43,7 +43,7 @@ impl ScheduleStats {
         let denominator = schedule.sizes.denominator();
         let exact = |numerator| {
             let (numerator, denominator) = reduced(numerator, denominator);
-            ExactBytes {
+            Bytes {
                 numerator,
                 denominator,
             }
@@ -58,7 +58,7 @@ impl ScheduleStats {
     }
 
     /// Bytes that `rank` sends to others.
-    pub fn sent_by(&self, rank: RankId) -> ExactBytes {
+    pub fn sent_by(&self, rank: RankId) -> Bytes {
         self.sent[rank.index()]
     }
 }
