@@ -1,0 +1,241 @@
+"""The extension module: everything that simulates. Plain values and NumPy columns cross this border.
+
+Columns are dicts from a name to one value per row: NDArray (int64, float64, bool) or list[str]. A
+list of integers per row named `x` crosses as `x_offsets` (int64, one more than rows) and `x_values`
+(int64). "No value" is -1 in integer columns and "" in text columns; Python turns both into nulls.
+Every function raises the classes of `cm_collectives.errors`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+_Columns: TypeAlias = dict[str, Any]
+_Options: TypeAlias = dict[str, int | str]  # options of an algorithm; None values are left out
+_Levels: TypeAlias = list[tuple[str, list[list[int]]]]  # innermost first: name, groups of ranks
+
+__version__: str
+
+def presets() -> _Columns: ...  # name, title, endpoints, parameters, source
+def algorithms() -> (
+    _Columns
+): ...  # collective, algorithm, constraint, options, steps, bytes_per_rank, source: a row per pair
+def collectives() -> list[str]: ...
+def routings() -> _Columns: ...  # routing, description
+def busbw_factor(collective: str, n_ranks: int) -> tuple[int, int]: ...  # numerator, denominator
+def build_info() -> dict[str, str]: ...
+
+@final
+class Fabric:
+    """Endpoints, switches and directed links; valid once it exists."""
+
+    @staticmethod
+    def preset(name: str, params: dict[str, int | str]) -> Fabric: ...
+    # nodes: node, kind (list[str]: endpoint, cpu, nic, switch), containers (dict from level name,
+    # innermost first, to list[str | None]); links: src, dst (list[str]), rate_Bps, latency_ps, and
+    # optionally kind (list[str]), plane (-1 for none), nominal_rate_Bps, ordinary (bool)
+    @staticmethod
+    def from_columns(name: str, nodes: _Columns, links: _Columns) -> Fabric: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def n_endpoints(self) -> int: ...
+    def nodes(self) -> _Columns: ...  # node, kind, endpoint, and a text column per container level
+    # link, src, dst, kind, plane, nominal_rate_Bps, rate_Bps, latency_ps, ordinary
+    def links(self) -> _Columns: ...
+    def degrade(self, factors: list[tuple[str, float]]) -> Fabric: ...
+    def levels(self, endpoints: Sequence[int]) -> _Levels: ...
+    def paths(self, src: int, dst: int) -> _Columns: ...  # path, hop, link: a row per path and hop
+    def endpoint_index(self, name: str) -> int: ...
+    def __reduce__(self) -> Any: ...  # by content
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Schedule:
+    """A DAG of transfers that computes its collective."""
+
+    @staticmethod
+    def build(
+        collective: str,
+        algorithm: str,
+        n_ranks: int,
+        levels: _Levels,
+        root: int,
+        size_bytes: int | None,
+        counts: NDArray[np.int64] | None,
+        options: _Options,
+        split: str,
+    ) -> Schedule: ...
+    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, depends_on_*, follows_*
+    # n_chunks 0: the fewest chunks that cover the columns and divide the collective's blocks evenly
+    @staticmethod
+    def from_columns(
+        columns: _Columns,
+        collective: str,
+        n_ranks: int,
+        root: int,
+        size_bytes: int | None,
+        counts: NDArray[np.int64] | None,
+        n_chunks: int,
+        verify: bool,
+    ) -> Schedule: ...
+    @property
+    def collective(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def n_ranks(self) -> int: ...
+    @property
+    def n_chunks(self) -> int: ...
+    @property
+    def n_transfers(self) -> int: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def root(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    def verify(self) -> None: ...
+    # transfer, step, src, dst, chunk, n_chunks, chunk_stride, offset, size_bytes, op,
+    # depends_on_offsets, depends_on_values, follows_offsets, follows_values
+    def transfers(self) -> _Columns: ...
+    # steps, transfers, bytes_sent, bytes_received (NDArray, one value per rank), critical_path
+    def stats(self) -> dict[str, Any]: ...
+    def __reduce__(self) -> Any: ...
+
+@final
+class Settings:
+    """How to run: routing, synchronization, engine and limits."""
+
+    # sync: none, pairwise, barrier; engine: fluid, bound; arithmetic: pair, extended, rational
+    def __new__(
+        cls,
+        routing: str,
+        seed: int,
+        planes: list[int] | None,
+        sync: str,
+        engine: str,
+        arithmetic: str,
+        memory_limit_bytes: int,
+        event_limit: int,
+    ) -> Self: ...
+
+@final
+class Run:
+    """A finished simulation."""
+
+    @property
+    def time_ps(self) -> int: ...
+    @property
+    def bound_ps(self) -> int: ...
+    @property
+    def route_bound_ps(self) -> int: ...
+    @property
+    def exactness(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def n_events(self) -> int: ...
+    @property
+    def algorithms(self) -> list[str]: ...  # one per job
+    # job, the schedule's columns (src and dst are ranks), src_endpoint, dst_endpoint, released_ps,
+    # served_ps, arrived_ps; of flows: row, src, dst, size_bytes, released_ps, served_ps, arrived_ps
+    def transfers(self) -> _Columns: ...
+    def links(self) -> _Columns: ...  # link, src, dst, kind, plane, rate_Bps, bytes, busy_ps, ...
+    def ranks(self) -> _Columns: ...  # job, rank, endpoint, finish_ps
+    # job, collective, algorithm, ranks, start_ps, finish_ps, time_ps, alone_ps, slowdown
+    def jobs(self) -> _Columns: ...
+    def bottlenecks(self) -> _Columns: ...  # resource, links, rate_Bps, bytes, utilisation, ...
+    def explain(self) -> str: ...
+    def certificate(self) -> Certificate: ...
+
+@final
+class Certificate:
+    """The proof that the rates of a run are max-min fair at all times."""
+
+    @property
+    def time_ps(self) -> int: ...
+    @property
+    def n_events(self) -> int: ...
+    def check(self) -> None: ...
+    def events(self) -> _Columns: ...  # event, time_ps (float64), time_low, time_error, ...
+    def records(self) -> _Columns: ...  # event, kind, op, resource, level
+    def levels(self) -> _Columns: ...  # level, rate_Bps (float64), low, error, residue
+    def replaced(
+        self,
+        levels: _Columns | None,
+        records: _Columns | None,
+        op_routes: NDArray[np.int64] | None,
+    ) -> Certificate: ...
+
+# algorithm may be "auto"; start_ps has one entry, or one per rank
+def simulate(
+    fabric: Fabric,
+    collective: str,
+    algorithm: str,
+    endpoints: list[int],
+    root: int,
+    size_bytes: int | None,
+    counts: NDArray[np.int64] | None,
+    options: _Options,
+    split: str,
+    start_ps: list[int],
+    settings: Settings,
+) -> Run: ...
+
+# a job: schedule, endpoints, start_ps
+def simulate_jobs(
+    fabric: Fabric,
+    jobs: list[tuple[Schedule, list[int], list[int]]],
+    settings: Settings,
+) -> Run: ...
+def simulate_flows(
+    fabric: Fabric,
+    src: list[int | str],
+    dst: list[int | str],
+    size_bytes: NDArray[np.int64],
+    start_ps: NDArray[np.int64],
+    depends_on: list[list[int]],
+    follows: list[list[int]],
+    via: list[list[str]],
+    settings: Settings,
+) -> Run: ...
+
+@final
+class Case:
+    """One scenario of a batch; valid once it exists."""
+
+    def __new__(
+        cls,
+        fabric: Fabric,
+        collective: str,
+        algorithm: str,
+        endpoints: list[int],
+        root: int,
+        size_bytes: int | None,
+        counts: NDArray[np.int64] | None,
+        options: _Options,
+        split: str,
+        settings: Settings,
+    ) -> Self: ...
+
+# time_ps, bound_ps (-1 for none), algorithm_used, bottleneck, max_utilisation, error; a None case
+# gives a row without values
+def sweep(
+    cases: list[Case | None],
+    threads: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> _Columns: ...
+def times_ps(
+    case: Case, sizes_bytes: NDArray[np.int64], threads: int | None
+) -> NDArray[np.int64]: ...

@@ -1,0 +1,600 @@
+"""Fabrics: the machines that collectives run on, and quick questions about them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+
+from . import _core
+from .arguments import algorithm_options, ask, endpoints, integer, size_array, text
+from .errors import ArgumentError
+from .frames import Column, collected, from_frame, to_frame
+from .team import Team
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from .arguments import Ranks, Size
+
+PS_PER_S = 1e12
+
+# Answers that a fabric remembers; at about 200 bytes each, 13 MB.
+MEMO_SIZE = 65_536
+
+_LINK_COLUMNS = (
+    Column("src", "text"),
+    Column("dst", "text"),
+    Column("rate_Bps", "integer"),
+    Column("latency_ps", "integer"),
+    Column("kind", "text", required=False),
+    Column("plane", "integer", required=False, nullable=True),
+    Column("nominal_rate_Bps", "integer", required=False),
+    Column("ordinary", "bool", required=False),
+)
+# Derived from the others, so that `Fabric.links` and `Fabric.nodes` can be fed back.
+_DERIVED_LINK_COLUMN = Column("link", "text", required=False)
+_NODE_COLUMNS = (
+    Column("node", "text"),
+    Column("kind", "text"),
+    Column("endpoint", "integer", required=False, nullable=True),
+)
+_LINK_ORDER = (
+    "link",
+    "src",
+    "dst",
+    "kind",
+    "plane",
+    "rate_Bps",
+    "latency_ps",
+    "nominal_rate_Bps",
+    "ordinary",
+)
+
+
+def presets() -> pl.DataFrame:
+    """Return the machines that ship with the package.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per preset: `name`, `title`, `endpoints` (Int64, of the default parameters),
+        `parameters` (name, allowed values and default of each), `source` of the numbers.
+
+    Examples
+    --------
+    >>> cm.presets().filter(name="cm384")["endpoints"].item()
+    768
+    """
+    return to_frame(_core.presets())
+
+
+class CacheInfo(NamedTuple):
+    """How a fabric's memory of answers is used, as `functools.lru_cache` reports it."""
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class Fabric:
+    """A machine: endpoints, switches and directed links with rates and latencies.
+
+    Get one from `Fabric.preset` or `Fabric.from_frames`. A fabric is immutable, compares and hashes
+    by content (`digest`), can be pickled and shared between threads.
+
+    Examples
+    --------
+    >>> fabric = cm.Fabric.preset("cm384", nodes=2)
+    >>> fabric.n_endpoints
+    32
+    """
+
+    __slots__ = ("__weakref__", "_frames", "_memo", "_recipe", "core")
+
+    core: _core.Fabric
+
+    def __init__(
+        self, core: _core.Fabric, recipe: tuple[str, dict[str, int | str]] | None = None
+    ) -> None:
+        self.core = core
+        self._recipe = recipe
+        self._frames: dict[str, pl.DataFrame] = {}
+        # typed: True must not find the answer for 1. The closure holds the core object and not the
+        # fabric, so that a fabric is freed as soon as nobody needs it.
+        self._memo = lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, core))
+
+    @staticmethod
+    def preset(name: str, **params: SupportsIndex | str) -> Fabric:
+        """Return a machine that ships with the package.
+
+        The same name and parameters give the same object, in microseconds after the first call.
+
+        Parameters
+        ----------
+        name : str
+            A name from `cm.presets()`.
+        **params : int or str
+            Parameters of the preset, such as `nodes=48`, `rank="die"` or `timing="line_rate"` of
+            "cm384"; those left out take their defaults.
+
+        Returns
+        -------
+        Fabric
+
+        Raises
+        ------
+        ArgumentError
+            If the name or a parameter is unknown, or a value is outside its range.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+        >>> fabric is cm.Fabric.preset("cm384", timing="line_rate")
+        True
+        """
+        return _preset(name, **params)
+
+    @staticmethod
+    def from_frames(nodes: pl.DataFrame, links: pl.DataFrame, *, name: str = "custom") -> Fabric:
+        """Return a machine described by two frames.
+
+        Endpoints are numbered in the order of their rows. Only switches forward: endpoints, CPUs
+        and NICs begin and end paths. Rates of local reduction are not part of the frames; there is
+        no limit on them.
+
+        Parameters
+        ----------
+        nodes : polars.DataFrame
+            `node` (String, unique), `kind` (String: "endpoint", "cpu", "nic" or "switch"). Each
+            other text column is a level of containers, innermost first: "package", "node_group"
+            and so on, null where a node is in none. A column `endpoint` is ignored.
+        links : polars.DataFrame
+            One row per direction: `src`, `dst` (String), `rate_Bps`, `latency_ps` (integers).
+            Optional: `kind` (String), `plane` (integer or null), `nominal_rate_Bps` (integer, the
+            rate before degradation, which weighs the paths), `ordinary` (Boolean; False for links
+            that only pinned routes use). A column `link` is ignored.
+        name : str
+            What `Fabric.name` says.
+
+        Returns
+        -------
+        Fabric
+
+        Raises
+        ------
+        ArgumentError
+            If a column is missing, unknown, of the wrong dtype or null, or a value is wrong.
+
+        Examples
+        --------
+        >>> nodes = pl.DataFrame({"node": ["a", "b", "s"], "kind": ["endpoint"] * 2 + ["switch"]})
+        >>> links = pl.DataFrame(
+        ...     {"src": ["a", "s"], "dst": ["s", "b"], "rate_Bps": [10**9] * 2, "latency_ps": [5] * 2}
+        ... )
+        >>> cm.Fabric.from_frames(nodes, links).n_endpoints
+        2
+        """
+        nodes = collected(nodes, "nodes")
+        known = [column.name for column in _NODE_COLUMNS]
+        levels = [Column(each, "text", nullable=True) for each in nodes.columns if each not in known]
+        node_columns = from_frame(nodes, "nodes", [*_NODE_COLUMNS, *levels])
+        node_columns.pop("endpoint", None)
+        containers = {level.name: node_columns.pop(level.name) for level in levels}
+        link_columns = from_frame(links, "links", [*_LINK_COLUMNS, _DERIVED_LINK_COLUMN])
+        link_columns.pop("link", None)
+        if "plane" in link_columns:
+            link_columns["plane"] = _without_nulls(link_columns["plane"])
+        return Fabric(
+            _core.Fabric.from_columns(
+                text(name, "name"), {**node_columns, "containers": containers}, link_columns
+            )
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the preset, or the one given to `from_frames`.
+
+        Examples
+        --------
+        >>> cm.Fabric.preset("cm384").name
+        'cm384'
+        """
+        return self.core.name
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal digest of the content, equal on every machine and in every process.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384")
+        >>> fabric.digest == fabric.degrade({"l2.0.0": 0.5}).digest
+        False
+        """
+        return self.core.digest
+
+    @property
+    def n_endpoints(self) -> int:
+        """Number of endpoints; ranks are endpoints `0..n_endpoints`.
+
+        Examples
+        --------
+        >>> cm.Fabric.preset("cm384", rank="npu").n_endpoints
+        384
+        """
+        return self.core.n_endpoints
+
+    @property
+    def nodes(self) -> pl.DataFrame:
+        """Endpoints, CPUs, NICs and switches.
+
+        One row per node: `node`, `kind` (String), `endpoint` (Int64, its number as a rank; null for
+        the others), and a String column per level of containers (null outside of them).
+
+        Examples
+        --------
+        >>> cm.Fabric.preset("cm384").nodes["kind"].value_counts().sort("kind").rows()
+        [('cpu', 192), ('endpoint', 768), ('nic', 816), ('switch', 450)]
+        """
+        return self._frame("nodes")
+
+    @property
+    def links(self) -> pl.DataFrame:
+        """Directed links.
+
+        One row per link: `link` ("SRC->DST"), `src`, `dst`, `kind` (String), `plane` (Int64, null
+        outside of planes), `rate_Bps`, `latency_ps` (Int64, live), `nominal_rate_Bps` (Int64, the
+        rate before degradation), `ordinary` (Boolean, False for links of pinned routes only).
+
+        Examples
+        --------
+        >>> links = cm.Fabric.preset("cm384").links
+        >>> links.filter(link="node03/die05->node03/l1.2")["rate_Bps"].item()
+        28000000000
+        """
+        return self._frame("links")
+
+    def _frame(self, which: str) -> pl.DataFrame:
+        if which not in self._frames:
+            if which == "nodes":
+                columns = self.core.nodes()
+                levels = [name for name in columns if name not in ("node", "kind", "endpoint")]
+                self._frames[which] = to_frame(columns, ["endpoint", *levels])
+            else:
+                columns = self.core.links()
+                self._frames[which] = to_frame(columns, ["plane"]).select(_LINK_ORDER)
+        return self._frames[which].clone()
+
+    def degrade(self, factors: Mapping[str, float]) -> Fabric:
+        """Return the fabric with some links slower or failed.
+
+        A degraded link keeps its share of sprayed flows and slows them; a failed one (factor 0) is
+        routed around, and asking for a path that no longer exists is an `UnsupportedError`.
+
+        Parameters
+        ----------
+        factors : mapping of str to float
+            From a link ("node03/die05->node03/l1.2"), a node (all its links) or a glob pattern over
+            these names ("l2.2.*") to a factor in 0..1 of the live rate. Where several match, they
+            multiply.
+
+        Returns
+        -------
+        Fabric
+            A new fabric; this one stays as it is.
+
+        Raises
+        ------
+        ArgumentError
+            If a selector matches nothing or a factor is not in 0..1.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate").degrade({"l2.2.11": 0.5})
+        >>> fabric.links.filter(link="node00/l1.2->l2.2.11")["rate_Bps"].item()
+        14000000000
+        """
+        if not isinstance(factors, Mapping):
+            raise ArgumentError(
+                f"factors must be a mapping from selector to factor, got {factors!r}"
+            )
+        pairs = [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
+        return Fabric(self.core.degrade(pairs))
+
+    def paths(self, src: SupportsIndex | str, dst: SupportsIndex | str) -> pl.DataFrame:
+        """Return every shortest path between two endpoints.
+
+        Parameters
+        ----------
+        src, dst : int or str
+            Endpoints, by number or by name.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per path and hop: `path`, `hop` (Int64), `link` (String).
+
+        Raises
+        ------
+        ArgumentError
+            If an endpoint does not exist.
+
+        Examples
+        --------
+        >>> paths = cm.Fabric.preset("cm384").paths("node00/die00", "node01/die00")
+        >>> paths["path"].n_unique()  # 7 planes x 16 L2 chips
+        112
+        """
+        return to_frame(self.core.paths(self._endpoint(src, "src"), self._endpoint(dst, "dst")))
+
+    def _endpoint(self, value: SupportsIndex | str, name: str) -> int:
+        if isinstance(value, str):
+            return self.core.endpoint_index(value)
+        return integer(value, name, 0, self.n_endpoints - 1)
+
+    def team(self, ranks: Ranks | None = None) -> Team:
+        """Return the ranks with their levels (on CM384: package, node, supernode).
+
+        Parameters
+        ----------
+        ranks : int or sequence of int, optional
+            The first n endpoints, or endpoints in rank order; all by default.
+
+        Returns
+        -------
+        Team
+
+        Raises
+        ------
+        ArgumentError
+            If an endpoint does not exist or appears twice.
+
+        Examples
+        --------
+        >>> cm.Fabric.preset("cm384").team(768).grid(tp=16, dp=48)
+        Team(768 ranks: 384 x package, 48 x node, 1 x supernode, 48 x tp, 16 x dp)
+        """
+        chosen = endpoints(ranks, self.n_endpoints)
+        return Team(chosen, dict(self.core.levels(chosen)))
+
+    def time_ps(
+        self,
+        collective: str,
+        size_bytes: Size | None = None,
+        *,
+        ranks: Ranks | None = None,
+        algorithm: str = "auto",
+        **question: Any,  # noqa: ANN401
+    ) -> int:
+        """Return the time of one collective in integer picoseconds.
+
+        The answer is that of `cm.simulate(...).time_ps`, remembered per process: a repeated
+        question with hashable arguments costs about a microsecond.
+
+        Parameters
+        ----------
+        collective : str
+            Name of the collective.
+        size_bytes : int or str, optional
+            Size in the nccl-tests sense, in bytes (>= 0).
+        ranks : int or sequence of int, optional
+            The first n endpoints, or endpoints in rank order; all by default.
+        algorithm : str
+            Name of the algorithm; "auto" is the fastest.
+        **question
+            Everything else that `cm.simulate` takes for one collective.
+
+        Returns
+        -------
+        int
+            Picoseconds, the exact time rounded up once.
+
+        Raises
+        ------
+        CmError
+            As `cm.simulate`.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+        >>> # two sibling dies exchange halves twice over 270 GB/s: 2 * 1/2 * 270 MB / 270 GB/s
+        >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
+        1000000000
+        """
+        try:
+            return self._memo(collective, size_bytes, ranks, algorithm, **question)
+        except TypeError:
+            if _are_hashable(collective, size_bytes, ranks, algorithm, *question.values()):
+                raise
+        chosen = None if ranks is None else tuple(endpoints(ranks, self.n_endpoints))
+        ask_once = self._memo if _are_hashable(size_bytes, *question.values()) else self._memo.__wrapped__
+        return ask_once(collective, size_bytes, chosen, algorithm, **question)
+
+    def time_s(
+        self,
+        collective: str,
+        size_bytes: Size | None = None,
+        *,
+        ranks: Ranks | None = None,
+        algorithm: str = "auto",
+        **question: Any,  # noqa: ANN401
+    ) -> float:
+        """Return the time of one collective in seconds.
+
+        Parameters, errors and memory are those of `time_ps`.
+
+        Returns
+        -------
+        float
+            `time_ps / 1e12`.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+        >>> fabric.time_s("all_reduce", size_bytes=270_000_000, ranks=2, algorithm="ring")
+        0.001
+        """
+        return self.time_ps(
+            collective, size_bytes, ranks=ranks, algorithm=algorithm, **question
+        ) / PS_PER_S
+
+    def times_s(
+        self,
+        collective: str,
+        sizes_bytes: object,
+        *,
+        ranks: Ranks | None = None,
+        algorithm: str = "auto",
+        threads: int | None = None,
+        **question: Any,  # noqa: ANN401
+    ) -> NDArray[np.float64]:
+        """Return the times of one collective at many sizes, in seconds.
+
+        The values are the same bits as those of `time_s`. The interpreter is free for other threads
+        meanwhile.
+
+        Parameters
+        ----------
+        collective : str
+            Name of the collective; not a barrier, which has no size.
+        sizes_bytes : array_like
+            Sizes in bytes.
+        ranks, algorithm, **question
+            As for `time_ps`, without `counts` and `start_ps`.
+        threads : int, optional
+            Threads to use; all processors by default. The result does not depend on it.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, in the shape of `sizes_bytes`.
+
+        Raises
+        ------
+        CmError
+            As `cm.simulate`.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+        >>> fabric.times_s("all_reduce", [0, 270_000_000], ranks=2, algorithm="ring")
+        array([0.   , 0.001])
+        """
+        sizes = size_array(sizes_bytes)
+        asked = ask(
+            self.n_endpoints,
+            collective,
+            {"size_bytes": 0, "ranks": ranks, "algorithm": algorithm, **question},
+        )
+        if asked.question.payload.size_bytes is None or asked.start_ps != [0]:
+            raise ArgumentError("times_s takes neither counts nor start_ps; use time_s")
+        case = asked.question.case(self.core, asked.settings.core())
+        n_threads = None if threads is None else integer(threads, "threads", 1, 2**16)
+        times = _core.times_ps(case, sizes.ravel(), n_threads)
+        seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
+        return seconds
+
+    def cache_info(self) -> CacheInfo:
+        """Return how the memory of `time_ps` and `time_s` is used.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=1, timing="line_rate").degrade({})
+        >>> _ = [fabric.time_s("barrier", ranks=4) for _ in range(3)]
+        >>> fabric.cache_info()
+        CacheInfo(hits=2, misses=1, maxsize=65536, currsize=1)
+        """
+        info = self._memo.cache_info()
+        return CacheInfo(info.hits, info.misses, MEMO_SIZE, info.currsize)
+
+    def cache_clear(self) -> None:
+        """Forget the answers of `time_ps` and `time_s`.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=1)
+        >>> fabric.cache_clear()
+        >>> fabric.cache_info().currsize
+        0
+        """
+        self._memo.cache_clear()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, Fabric) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle a preset by its name, so that it comes back shared; others by content."""
+        if self._recipe is None:
+            return Fabric, (self.core,)
+        return _from_recipe, self._recipe
+
+    def __repr__(self) -> str:
+        """Name the machine, its endpoints and its digest."""
+        title = f", {self.core.title}" if self.core.title else ""
+        return f"Fabric({self.name}: {self.n_endpoints} endpoints{title}, digest {self.digest[:12]})"
+
+
+# Equal presets are one object, whatever the spelling of their parameters.
+_shared: dict[str, Fabric] = {}
+_sharing = threading.Lock()
+
+
+# typed: nodes=True must be refused even after nodes=1.
+@lru_cache(maxsize=1024, typed=True)
+def _preset(name: str, **params: SupportsIndex | str) -> Fabric:
+    checked = algorithm_options(params)
+    core = _core.Fabric.preset(text(name, "name"), checked)
+    with _sharing:
+        return _shared.setdefault(core.digest, Fabric(core, (name, checked)))
+
+
+def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:
+    return _preset(name, **params)
+
+
+def _factor(selector: object, factor: object) -> float:
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        raise ArgumentError(f"factors[{selector!r}] must be a number in 0..1, got {factor!r}")
+    return float(factor)
+
+
+def _without_nulls(values: NDArray[np.int64] | list[int | None]) -> NDArray[np.int64]:
+    import numpy as np
+
+    if isinstance(values, list):
+        return np.array([-1 if value is None else value for value in values], dtype=np.int64)
+    return values
+
+
+def _time_ps(
+    core: _core.Fabric,
+    collective: object,
+    size_bytes: object,
+    ranks: object,
+    algorithm: object,
+    **keywords: Any,  # noqa: ANN401
+) -> int:
+    asked = ask(
+        core.n_endpoints,
+        collective,
+        {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords},
+    )
+    return asked.run(core).time_ps
+
+
+def _are_hashable(*values: object) -> bool:
+    try:
+        hash(values)
+    except TypeError:
+        return False
+    return True

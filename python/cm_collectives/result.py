@@ -1,0 +1,530 @@
+"""What a simulation answers: times, bandwidths, bounds, and frames that say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from . import _core
+from .errors import ArgumentError
+from .frames import Column, Columns, from_frame, to_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PS_PER_S = 1e12
+
+SCHEMA = "cm.result/1"
+
+
+class Replay(Protocol):
+    """Runs the same simulation again; picklable."""
+
+    def __call__(self) -> _core.Run:
+        """Return the run."""
+        ...
+
+
+class Asked(NamedTuple):
+    """What a result keeps of its question, for bandwidths and for its text."""
+
+    fabric: str
+    n_ranks: int
+    routing: str
+    collective: str | None  # None for several jobs and for flows
+    volume_bytes: int | None  # None likewise, and for a barrier
+
+
+class _Answer(NamedTuple):
+    """The numbers of a run; a pickled result carries them."""
+
+    time_ps: int
+    bound_ps: int
+    route_bound_ps: int
+    exactness: str
+    engine: str
+    digest: str
+    n_events: int
+    algorithms: tuple[str, ...]
+
+
+def algbw(volume_bytes: float | None, time_ps: int) -> float | None:
+    """Return bytes per second; None without bytes or without time.
+
+    A batch computes the same expression, so that it gives the same bits.
+    """
+    if volume_bytes is None or time_ps == 0:
+        return None
+    return volume_bytes / (time_ps / PS_PER_S)
+
+
+def busbw(algbw_Bps: float | None, collective: str, n_ranks: int) -> float | None:
+    """Return `algbw_Bps` times the factor of nccl-tests."""
+    if algbw_Bps is None:
+        return None
+    numerator, denominator = _core.busbw_factor(collective, n_ranks)
+    return algbw_Bps * (numerator / denominator)
+
+
+def efficiency(bound_ps: int, time_ps: int) -> float | None:
+    """Return the bound as a share of the time; None without time."""
+    return None if time_ps == 0 else float(bound_ps) / float(time_ps)
+
+
+class Result:
+    """The answer of `cm.simulate` or `cm.simulate_flows`.
+
+    Numbers are there at once; frames are made when they are first asked for. A result is immutable
+    and compares by `digest`. A pickled copy carries the numbers and its question, and runs it again
+    when a frame is asked for; the bits are the same.
+
+    Examples
+    --------
+    >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+    >>> # 3 dies of different packages: 2 * 2/3 * 147 MB / (7 * 28 GB/s) = 1 ms
+    >>> r = cm.simulate(
+    ...     fabric, "all_reduce", size_bytes=147_000_000, ranks=[0, 2, 4], algorithm="ring"
+    ... )
+    >>> r.time_ps, r.algorithm, r.exactness
+    (1000000000, 'ring', 'exact')
+    """
+
+    __slots__ = ("_answer", "_asked", "_extra", "_frames", "_replay", "_run")
+
+    def __init__(
+        self,
+        asked: Asked,
+        replay: Replay,
+        *,
+        extra: pl.DataFrame | None = None,
+        answer: _Answer | None = None,
+    ) -> None:
+        self._asked = asked
+        self._replay = replay
+        self._extra = extra  # columns of a flows frame, which stand before the times
+        self._frames: dict[str, pl.DataFrame] = {}
+        self._run: _core.Run | None = None
+        self._answer = answer or _answer_of(self._again())
+
+    def _again(self) -> _core.Run:
+        if self._run is None:
+            self._run = self._replay()
+        return self._run
+
+    @property
+    def time_ps(self) -> int:
+        """Time of the last finish in picoseconds, counted from 0 and rounded up once."""
+        return self._answer.time_ps
+
+    @property
+    def time_s(self) -> float:
+        """`time_ps / 1e12`."""
+        return self._answer.time_ps / PS_PER_S
+
+    @property
+    def algbw_Bps(self) -> float | None:
+        """Size over time in bytes per second, as in nccl-tests.
+
+        With counts the size is the largest number of bytes that one rank sends or receives. None
+        for a barrier, for several jobs, for flows, and where the time is 0.
+        """
+        return algbw(self._asked.volume_bytes, self._answer.time_ps)
+
+    @property
+    def busbw_Bps(self) -> float | None:
+        """`algbw_Bps` times the factor of nccl-tests, which makes it comparable with a link rate.
+
+        2(n-1)/n for all_reduce; (n-1)/n for reduce_scatter, all_gather, all_to_all, gather and
+        scatter; 1 for broadcast, reduce and send_recv. None where `algbw_Bps` is.
+        """
+        if self._asked.collective is None:
+            return None
+        return busbw(self.algbw_Bps, self._asked.collective, self._asked.n_ranks)
+
+    @property
+    def bound_ps(self) -> int:
+        """Picoseconds below which no algorithm and no routing on this fabric can come."""
+        return self._answer.bound_ps
+
+    @property
+    def route_bound_ps(self) -> int:
+        """Picoseconds below which this schedule on these routes cannot come."""
+        return self._answer.route_bound_ps
+
+    @property
+    def efficiency(self) -> float | None:
+        """`bound_ps / time_ps`, in 0..1; None where the time is 0."""
+        return efficiency(self._answer.bound_ps, self._answer.time_ps)
+
+    @property
+    def exactness(self) -> str:
+        """How comparisons were decided.
+
+        "exact", "exact (extended)", "exact (rational)", or how many stayed open and below what.
+        """
+        return self._answer.exactness
+
+    @property
+    def algorithm(self) -> str | None:
+        """Name of the algorithm, the chosen one for "auto"; None for several jobs and for flows."""
+        if self._asked.collective is None:
+            return None
+        return self._answer.algorithms[0]
+
+    @property
+    def routing(self) -> str:
+        """Name of the routing."""
+        return self._asked.routing
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self._answer.engine
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal digest of question and answer, equal on every machine and in any process."""
+        return self._answer.digest
+
+    @property
+    def n_events(self) -> int:
+        """Events that the engine processed."""
+        return self._answer.n_events
+
+    @property
+    def transfers(self) -> pl.DataFrame:
+        """Every transfer with its times, in schedule order.
+
+        `job`, the columns of `Schedule.transfers` (`src` and `dst` are ranks), `src_endpoint`,
+        `dst_endpoint`, `released_ps`, `served_ps` (last byte sent), `arrived_ps` (Int64). Of flows:
+        the columns of the caller's frame, then the three times.
+        """
+        return self._frame("transfers")
+
+    @property
+    def links(self) -> pl.DataFrame:
+        """Every link and what it carried.
+
+        `link`, `src`, `dst`, `kind` (String), `plane` (Int64 or null), `rate_Bps` (Int64), `bytes`
+        (Float64), `busy_ps` (Int64, time with a flow on it), `utilisation` (Float64, bytes over
+        what the link could have carried in `time_ps`).
+        """
+        return self._frame("links")
+
+    @property
+    def ranks(self) -> pl.DataFrame:
+        """When each rank finished: `job`, `rank`, `endpoint`, `finish_ps` (Int64)."""
+        return self._frame("ranks")
+
+    @property
+    def jobs(self) -> pl.DataFrame:
+        """When each job finished, and what sharing the fabric cost it.
+
+        `job` (Int64), `collective`, `algorithm` (String), `ranks`, `start_ps`, `finish_ps`,
+        `time_ps`, `alone_ps` (Int64, its time with the fabric to itself), `slowdown` (Float64).
+        """
+        return self._frame("jobs")
+
+    @property
+    def bottlenecks(self) -> pl.DataFrame:
+        """Resources that were loaded, the heaviest first.
+
+        `resource` (String), `links` (Int64, how many it bundles), `rate_Bps` (Int64), `bytes`,
+        `utilisation`, `share_of_bound` (Float64).
+        """
+        return self._frame("bottlenecks")
+
+    def _frame(self, which: str) -> pl.DataFrame:
+        if which not in self._frames:
+            frame = to_frame(getattr(self._again(), which)(), _NULLABLE)
+            if which == "transfers" and self._extra is not None:
+                frame = self._extra.hstack(frame.select("released_ps", "served_ps", "arrived_ps"))
+            self._frames[which] = frame
+        return self._frames[which].clone()
+
+    def explain(self) -> str:
+        """Return a short text: the terms of the time, and the link or cut that binds.
+
+        Returns
+        -------
+        str
+            One term per line: software, latency, serialization, congestion, reduction.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384")
+        >>> "latency" in cm.simulate(fabric, "barrier", ranks=4).explain()
+        True
+        """
+        return self._again().explain()
+
+    def certificate(self) -> Certificate:
+        """Return the proof that the rates were max-min fair at all times.
+
+        The run is repeated with a recorder.
+
+        Returns
+        -------
+        Certificate
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=1)
+        >>> cm.simulate(fabric, "all_gather", size_bytes=1600).certificate().check()
+        True
+        """
+        return Certificate(self._again().certificate())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain values, ready for JSON.
+
+        Returns
+        -------
+        dict
+            `schema` ("cm.result/1"), the question (`fabric`, `collective`, `ranks`, `routing`,
+            `engine`) and every scalar of the result.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=1)
+        >>> cm.simulate(fabric, "all_gather", size_bytes=0).to_dict()["time_ps"]
+        0
+        """
+        return {
+            "schema": SCHEMA,
+            "fabric": self._asked.fabric,
+            "collective": self._asked.collective,
+            "ranks": self._asked.n_ranks,
+            "size_bytes": self._asked.volume_bytes,
+            "algorithm": self.algorithm,
+            "routing": self.routing,
+            "engine": self.engine,
+            "time_ps": self.time_ps,
+            "time_s": self.time_s,
+            "algbw_Bps": self.algbw_Bps,
+            "busbw_Bps": self.busbw_Bps,
+            "bound_ps": self.bound_ps,
+            "route_bound_ps": self.route_bound_ps,
+            "efficiency": self.efficiency,
+            "exactness": self.exactness,
+            "events": self.n_events,
+            "digest": self.digest,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, Result) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the numbers and the question."""
+        return _unpickled, (self._asked, self._replay, self._extra, self._answer)
+
+    def __repr__(self) -> str:
+        """Tell the question, the time, the bandwidths and how close to the bound it is."""
+        parts = [f"{self.time_s * 1e6:.6g} us"]
+        if self.algbw_Bps is not None and self.busbw_Bps is not None:
+            parts += [f"algbw {self.algbw_Bps / 1e9:.4g} GB/s", f"busbw {self.busbw_Bps / 1e9:.4g} GB/s"]
+        if self.efficiency is not None:
+            parts.append(f"{self.efficiency:.1%} of the bound")
+        return (
+            f"Result({self._subject()} on {self._asked.fabric}: {', '.join(parts)}, "
+            f"{self.exactness})"
+        )
+
+    def _subject(self) -> str:
+        if self._extra is not None:
+            return f"{len(self._extra)} flows"
+        if self._asked.collective is None:
+            return f"{len(self._answer.algorithms)} jobs"
+        return f"{self._asked.collective} {self.algorithm}, {self._asked.n_ranks} ranks"
+
+
+# Where the extension says "none" with -1 or "".
+_NULLABLE = ("plane", "step", "resource", "level", "op", "algorithm")
+
+
+def _answer_of(run: _core.Run) -> _Answer:
+    return _Answer(
+        time_ps=run.time_ps,
+        bound_ps=run.bound_ps,
+        route_bound_ps=run.route_bound_ps,
+        exactness=run.exactness,
+        engine=run.engine,
+        digest=run.digest,
+        n_events=run.n_events,
+        algorithms=tuple(run.algorithms),
+    )
+
+
+def _unpickled(
+    asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer
+) -> Result:
+    return Result(asked, replay, extra=extra, answer=answer)
+
+
+class Certificate:
+    """The proof that, between any two events, the rates of a run are the max-min fair ones.
+
+    It lists each event with the operations that entered and left, the resource that holds each of
+    them back, and the level of each resource. `check` goes through it with sums and comparisons
+    alone, against operations and routes built anew from the fabric and the schedules.
+
+    Examples
+    --------
+    >>> fabric = cm.Fabric.preset("cm384", nodes=1)
+    >>> certificate = cm.simulate(fabric, "all_gather", size_bytes=1600, ranks=4).certificate()
+    >>> certificate.check()
+    True
+    """
+
+    __slots__ = ("core",)
+
+    core: _core.Certificate
+
+    def __init__(self, core: _core.Certificate) -> None:
+        self.core = core
+
+    @property
+    def time_ps(self) -> int:
+        """The claimed time of the last finish in picoseconds."""
+        return self.core.time_ps
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return self.core.n_events
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """One row per event, in order of time.
+
+        `event` (Int64), `time_ps` (Float64), and what makes it exact: `time_low` (the second part
+        of a double-double), `time_error` (Float64), `time_residue` (Int64, modulo 2^61 - 1).
+        """
+        return to_frame(self.core.events())
+
+    @property
+    def records(self) -> pl.DataFrame:
+        """What happened at each event.
+
+        `event` (Int64), `kind` (String: "passed", "entered", "left", "bottleneck" or "level"),
+        `op`, `resource`, `level` (Int64, null where the kind has none).
+        """
+        return to_frame(self.core.records(), _NULLABLE)
+
+    @property
+    def levels(self) -> pl.DataFrame:
+        """The levels that records speak of.
+
+        `level` (Int64), `rate_Bps`, `low`, `error` (Float64), `residue` (Int64, modulo 2^61 - 1).
+        """
+        return to_frame(self.core.levels())
+
+    def check(self) -> bool:
+        """Prove the run from the fabric and the schedules.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        VerifyError
+            If a rate, a bottleneck, a route or a time does not hold; names the event.
+        """
+        self.core.check()
+        return True
+
+    def replace(
+        self,
+        *,
+        levels: pl.DataFrame | None = None,
+        records: pl.DataFrame | None = None,
+        op_routes: object = None,
+    ) -> Certificate:
+        """Return a certificate with other contents, to see that `check` refuses it.
+
+        Parameters
+        ----------
+        levels, records : polars.DataFrame, optional
+            In the form of the attributes.
+        op_routes : array_like of int, optional
+            Route of each operation.
+
+        Returns
+        -------
+        Certificate
+
+        Raises
+        ------
+        ArgumentError
+            If a frame does not have the columns of the attribute.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=1)
+        >>> certificate = cm.simulate(fabric, "all_gather", size_bytes=1600, ranks=4).certificate()
+        >>> faster = certificate.levels.with_columns(pl.col("rate_Bps") * 2)
+        >>> certificate.replace(levels=faster).check()
+        Traceback (most recent call last):
+            ...
+        cm_collectives.errors.VerifyError: ...
+        """
+        return Certificate(
+            self.core.replaced(
+                _taken(levels, "levels", _LEVEL_COLUMNS),
+                _taken(records, "records", _RECORD_COLUMNS),
+                None if op_routes is None else _routes(op_routes),
+            )
+        )
+
+    def __repr__(self) -> str:
+        """Name the number of events and the claimed time."""
+        return f"Certificate({self.n_events} events, {self.time_ps} ps)"
+
+
+_LEVEL_COLUMNS = (
+    Column("level", "integer"),
+    Column("rate_Bps", "number"),
+    Column("low", "number"),
+    Column("error", "number"),
+    Column("residue", "integer"),
+)
+_RECORD_COLUMNS = (
+    Column("event", "integer"),
+    Column("kind", "text"),
+    Column("op", "integer", nullable=True),
+    Column("resource", "integer", nullable=True),
+    Column("level", "integer", nullable=True),
+)
+
+
+def _taken(
+    frame: pl.DataFrame | None, what: str, columns: tuple[Column, ...]
+) -> Columns | None:
+    import numpy as np
+
+    if frame is None:
+        return None
+    taken = from_frame(frame, what, columns)
+    for column in columns:
+        values = taken[column.name]
+        if column.kind == "integer" and isinstance(values, list):
+            values = np.array([-1 if value is None else value for value in values], dtype=np.int64)
+        elif column.kind == "number":
+            values = np.asarray(values, dtype=np.float64)
+        taken[column.name] = values
+    return taken
+
+
+def _routes(op_routes: object) -> Any:  # noqa: ANN401
+    import numpy as np
+
+    routes = np.asarray(op_routes)
+    if routes.ndim != 1 or routes.dtype.kind not in "iu":
+        raise ArgumentError("op_routes must be a one-dimensional array of integers")
+    return routes.astype(np.int64)
