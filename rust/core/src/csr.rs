@@ -67,6 +67,7 @@ impl<T> Csr<T> {
 
 impl Csr<u32> {
     /// The transpose of a relation between `n_rows()` rows and `n_columns` columns, rows ascending.
+    #[must_use]
     pub fn transposed(&self, n_columns: usize) -> Self {
         let mut start = vec![0u32; n_columns + 1];
         for &column in &self.items {

@@ -48,3 +48,11 @@ id!(
     /// A transfer of a schedule.
     TransferId
 );
+id!(
+    /// A set of links of a fabric that always carry equal loads.
+    BundleId
+);
+id!(
+    /// A class of nodes of a fabric that routes cannot tell apart.
+    ClassId
+);

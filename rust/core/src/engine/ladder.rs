@@ -167,6 +167,26 @@ impl Run {
     }
 }
 
+impl Run {
+    /// The latest arrival where even the last rung cannot round it: the upper end of its interval.
+    pub fn last_arrival_upper_ps(&self, workload: &Workload) -> Option<i128> {
+        let last = |op: usize| self.times_upper(workload, op).arrived_ps;
+        (0..workload.n_ops()).map(last).max()
+    }
+
+    /// The times of one operation, each the upper end of its interval where it cannot be rounded.
+    pub fn times_upper(&self, workload: &Workload, op: usize) -> OpTimes {
+        fn up<N: Number>(time: &N) -> i128 {
+            time.ceil().unwrap_or_else(|| time.upper().ceil() as i128)
+        }
+        at_rung!(self, timeline => OpTimes {
+            released_ps: up(&timeline.released[op]),
+            served_ps: up(&timeline.served[op]),
+            arrived_ps: up(&timeline.arrived(workload, op)),
+        })
+    }
+}
+
 /// Latest arrival: the double values find the candidates, the exact comparison decides.
 fn last_arrival<N: Number>(
     timeline: &Timeline<N>,

@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The machine: endpoints, switches and links, how they nest, and which links a flow takes.
+//!
+//! A [`Fabric`] is immutable and valid once it exists. It comes from a [`presets`] entry or from
+//! a [`FabricBuilder`] (any graph), and [`Fabric::degrade`] derives one with slower or failed
+//! links. [`Bundles`] merges links that always carry equal loads, and [`routing`] turns a pair of
+//! nodes into exact shares of those bundles.
+#![expect(
+    non_snake_case,
+    reason = "B/s must not read as b/s: the unit suffix is `_Bps` everywhere"
+)]
+
+mod builder;
+mod bundle;
+mod cut;
+mod degrade;
+mod digest;
+mod error;
+mod glob;
+mod graph;
+mod hierarchy;
+mod params;
+pub mod presets;
+mod refine;
+pub mod routing;
+mod select;
+
+pub use builder::FabricBuilder;
+pub use bundle::{Bundle, Bundles, Hop};
+pub use cut::Cut;
+pub use error::FabricError;
+pub use graph::{Fabric, Link, LinkKind, Node, NodeKind};
+pub use hierarchy::ContainerLevel;
+pub use params::{Allowed, ParamSpec, ParamValue, Params};

@@ -1,0 +1,92 @@
+//! The umbrella error: what may go wrong between a question and its answer.
+
+use crate::algorithms::AlgorithmError;
+use crate::collective::UnknownCollective;
+use crate::engine::certificate::CertificateError;
+use crate::engine::fluid::EngineError;
+use crate::engine::workload::WorkloadError;
+use crate::fabric::FabricError;
+use crate::fabric::routing::RoutingError;
+use crate::placement::PlacementError;
+use crate::schedule::{ScheduleError, VerifyError};
+use crate::team::TeamError;
+
+/// Everything that may go wrong, by where it does.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An unknown collective.
+    #[error(transparent)]
+    Collective(#[from] UnknownCollective),
+    /// An unknown or unsuitable algorithm, or a bad option.
+    #[error(transparent)]
+    Algorithm(#[from] AlgorithmError),
+    /// A table that is no schedule.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A schedule that does not compute its collective.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A bad fabric, selector, parameter or rank list.
+    #[error(transparent)]
+    Fabric(#[from] FabricError),
+    /// A bad team.
+    #[error(transparent)]
+    Team(#[from] TeamError),
+    /// No route.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
+    /// A workload that cannot be built.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// A limit, or an interruption.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A certificate that proves nothing.
+    #[error("the certificate does not prove the run: {0}")]
+    Certificate(#[from] CertificateError),
+    /// A schedule for another number of ranks.
+    #[error("the schedule has {schedule} ranks, but {endpoints} endpoints were given")]
+    RankCount {
+        /// Ranks of the schedule.
+        schedule: u32,
+        /// Endpoints given.
+        endpoints: usize,
+    },
+    /// A list of start times of the wrong length.
+    #[error("start_ps must have one entry or one per rank ({n_ranks}), got {got}")]
+    StartCount {
+        /// Ranks of the job.
+        n_ranks: usize,
+        /// Entries given.
+        got: usize,
+    },
+    /// No algorithm suits the question.
+    #[error("no algorithm for {collective} on {n_ranks} ranks: {reasons}")]
+    NoAlgorithm {
+        /// The collective.
+        collective: &'static str,
+        /// Ranks.
+        n_ranks: u32,
+        /// Why each one does not.
+        reasons: String,
+    },
+    /// A time beyond what an i64 of picoseconds holds (106 days).
+    #[error("the time of {time_ps} ps exceeds 2^63 ps (106 days); ask for a smaller size")]
+    TimeOverflow {
+        /// The time.
+        time_ps: u128,
+    },
+    /// The bound engine has no timeline.
+    #[error("engine 'bound' gives bounds only; use engine 'fluid' for times per transfer and link")]
+    NoTimeline,
+}
+
+impl From<PlacementError> for Error {
+    fn from(error: PlacementError) -> Self {
+        match error {
+            PlacementError::Routing(error) => error.into(),
+            PlacementError::Workload(error) => error.into(),
+        }
+    }
+}

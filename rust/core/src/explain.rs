@@ -1,0 +1,197 @@
+//! Explanations: where the time of a run goes, term by term, along its critical chain.
+//!
+//! From the last arrival backwards: each operation on the chain was released by the predecessor
+//! that was through last. Its time is software cost, serialisation (its bytes over the tightest
+//! link of its route, alone), reduction (what the reduction unit adds to that), congestion (what
+//! sharing adds) and latency (if the next one waits for arrival). The terms add up to the time.
+
+use std::fmt::Write;
+
+use crate::bounds;
+use crate::engine::ladder::OpTimes;
+use crate::engine::number::Number;
+use crate::engine::workload::Workload;
+use crate::error::Error;
+use crate::placement::Resource;
+use crate::report;
+use crate::simulate::{EngineKind, Simulation, Work};
+
+/// The terms of a time, in picoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Terms {
+    /// Start times that the chain waited for.
+    pub start_ps: f64,
+    /// Software cost of the operations on the chain.
+    pub software_ps: f64,
+    /// Path latencies.
+    pub latency_ps: f64,
+    /// Bytes over the tightest link, alone.
+    pub serialisation_ps: f64,
+    /// What the reduction unit adds to an operation alone.
+    pub reduction_ps: f64,
+    /// What sharing adds.
+    pub congestion_ps: f64,
+    /// Operations on the chain.
+    pub n_ops: usize,
+}
+
+/// The terms along the chain that ends with the last arrival.
+pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
+    let times = simulation.op_times()?;
+    let workload = &simulation.placement().workload;
+    let mut terms = Terms::default();
+    let Some(mut op) = (0..times.len()).max_by_key(|&op| (times[op].arrived_ps, op)) else {
+        return Ok(terms);
+    };
+    let mut waits_for_arrival = true;
+    loop {
+        let route = workload.op_routes[op] as usize;
+        let served = (times[op].served_ps - times[op].released_ps) as f64;
+        let (links, all) = alone(simulation, op);
+        terms.n_ops += 1;
+        terms.serialisation_ps += links.min(served);
+        terms.reduction_ps += (all.min(served) - links.min(served)).max(0.0);
+        terms.congestion_ps += (served - all).max(0.0);
+        if waits_for_arrival {
+            terms.latency_ps += workload.latencies_ps[route] as f64;
+        }
+        match latest_predecessor(workload, &times, op) {
+            Some((pred, data)) => {
+                if data {
+                    terms.software_ps += workload.software_ps[route] as f64;
+                }
+                waits_for_arrival = data;
+                op = pred;
+            }
+            None => {
+                terms.software_ps += workload.software_ps[route] as f64;
+                terms.start_ps += workload.start_ps(op) as f64;
+                return Ok(terms);
+            }
+        }
+    }
+}
+
+/// Time of an operation alone on its links, and with its reduction unit.
+fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
+    let placement = simulation.placement();
+    let workload = &placement.workload;
+    let (numerator, denominator) = workload.size(op);
+    let bytes = numerator as f64 / denominator as f64;
+    let (mut links, mut all) = (0.0f64, 0.0f64);
+    for incidence in workload.routes.row(workload.op_routes[op] as usize) {
+        let resource = incidence.resource as usize;
+        let rate = workload.capacities[resource] as f64 / incidence.weight as f64;
+        let time = bytes * 1e12 / rate;
+        all = all.max(time);
+        if matches!(placement.resources[resource], Resource::Links(_)) {
+            links = links.max(time);
+        }
+    }
+    (links, all)
+}
+
+/// The predecessor that released an operation, and whether it waited for its data; none if the
+/// start time did.
+fn latest_predecessor(workload: &Workload, times: &[OpTimes], op: usize) -> Option<(usize, bool)> {
+    let software = i128::from(workload.software_ps[workload.op_routes[op] as usize]);
+    let data = workload
+        .depends_on
+        .row(op)
+        .iter()
+        .map(|&pred| (times[pred as usize].arrived_ps + software, true, pred as usize));
+    let order = workload
+        .follows
+        .row(op)
+        .iter()
+        .map(|&pred| (times[pred as usize].served_ps, false, pred as usize));
+    let (time, waits, pred) = data.chain(order).max()?;
+    let start = i128::from(workload.start_ps(op)) + software;
+    (time >= start).then_some((pred, waits))
+}
+
+/// A short text: what ran, how long it took, why, and how far from optimal it is.
+pub fn explain(simulation: &Simulation) -> Result<String, Error> {
+    let mut text = String::new();
+    let mut line = |arguments: std::fmt::Arguments| {
+        text.write_fmt(arguments).and_then(|()| text.write_char('\n')).expect("strings never fail");
+    };
+    line(format_args!("{}", headline(simulation)));
+    let time = simulation.time_ps() as f64;
+    line(format_args!("time        {:>14}   {}", human(time), simulation.exactness()));
+    if simulation.settings().engine == EngineKind::Fluid {
+        let terms = terms(simulation)?;
+        for (name, value) in [
+            ("start", terms.start_ps),
+            ("software", terms.software_ps),
+            ("latency", terms.latency_ps),
+            ("serialisation", terms.serialisation_ps),
+            ("reduction", terms.reduction_ps),
+            ("congestion", terms.congestion_ps),
+        ] {
+            let share = if time > 0.0 { 100.0 * value / time } else { 0.0 };
+            line(format_args!("  {name:<14}{:>10} {share:>7.1} %", human(value)));
+        }
+        line(format_args!("  along the critical chain of {} transfers", terms.n_ops));
+    }
+    if let Some(heaviest) = report::heaviest(simulation) {
+        line(format_args!(
+            "busiest     {}: {} at {:.4} GB/s, {:.1} % utilised",
+            heaviest.name,
+            bytes(heaviest.bytes),
+            heaviest.rate_bps as f64 / 1e9,
+            100.0 * heaviest.utilisation
+        ));
+    }
+    let route_bound = simulation.route_bound_ps() as f64;
+    let bound = simulation.bound();
+    line(format_args!("route bound {:>14}   this schedule on these routes", human(route_bound)));
+    line(format_args!(
+        "bound       {:>14}   any algorithm: {}",
+        human(bound.time_ps as f64),
+        bound.binding
+    ));
+    if time > 0.0 {
+        line(format_args!("efficiency  {:>12.1} %", 100.0 * bound.time_ps as f64 / time));
+    }
+    Ok(text)
+}
+
+fn headline(simulation: &Simulation) -> String {
+    let fabric = simulation.fabric().name();
+    let routing = simulation.settings().routing;
+    match simulation.work() {
+        Work::Flows(flows) => format!("{} flows on {fabric}, routing {routing}", flows.len()),
+        Work::Jobs(jobs) => {
+            let jobs: Vec<String> = jobs
+                .iter()
+                .map(|job| {
+                    let schedule = &job.schedule;
+                    let name = schedule.collective().name();
+                    format!("{name} by {} on {} ranks", schedule.algorithm(), schedule.n_ranks())
+                })
+                .collect();
+            format!("{} of {fabric}, routing {routing}", jobs.join(" + "))
+        }
+    }
+}
+
+/// Picoseconds in the unit that reads best.
+fn human(ps: f64) -> String {
+    match ps {
+        _ if ps >= 1e12 => format!("{:.4} s", ps / 1e12),
+        _ if ps >= 1e9 => format!("{:.4} ms", ps / 1e9),
+        _ if ps >= 1e6 => format!("{:.4} us", ps / 1e6),
+        _ if ps >= 1e3 => format!("{:.4} ns", ps / 1e3),
+        _ => format!("{ps:.0} ps"),
+    }
+}
+
+fn bytes(count: f64) -> String {
+    match count {
+        _ if count >= 1e9 => format!("{:.3} GB", count / 1e9),
+        _ if count >= 1e6 => format!("{:.3} MB", count / 1e6),
+        _ if count >= 1e3 => format!("{:.3} kB", count / 1e3),
+        _ => format!("{count:.0} B"),
+    }
+}

@@ -1,0 +1,281 @@
+//! Bundles: links that always carry equal loads, merged without loss.
+//!
+//! The nodes are partitioned equitably (see `refine`): any two nodes of a class have, for every
+//! class and all attributes (kind, nominal rate, live rate, latency, ordinary), equally many links
+//! to it and from it. A bundle is all links with the same attributes from one class to another.
+//!
+//! Why spraying may work on bundles: a route starts and ends at nodes that are alone in their
+//! class. Equally many walks of each length lead from any member of a class to such a node, so all
+//! members are equally many hops from the destination. Let, by induction along the hops, all
+//! members of each class at a distance carry the same part of the flow. Each divides it over the
+//! same multiset of nominal rates towards the same classes, so all links of a bundle carry the
+//! same part; and each member of a class one hop nearer is entered by the same multiset of links,
+//! so its part is again that of its fellows. Live rates being equal too, all links of a bundle are
+//! equally loaded whatever mix of sprayed flows there is, and one resource of their total live
+//! rate gives the same max-min rates.
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
+
+use super::graph::{Fabric, NodeKind};
+use super::refine;
+use crate::csr::Csr;
+use crate::ids::{BundleId, ClassId, LinkId, NodeId};
+
+/// Links that always carry equal loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// The class the links leave.
+    pub src: ClassId,
+    /// The class they enter.
+    pub dst: ClassId,
+    /// Its first link, which has the attributes of all.
+    pub representative: LinkId,
+    /// How many links.
+    pub n_links: u32,
+    /// Their total live rate, in B/s; 0 if they have failed.
+    pub capacity_Bps: u64,
+}
+
+/// A bundle as seen from a class it leaves or enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The bundle.
+    pub bundle: BundleId,
+    /// The class at its other end.
+    pub other: ClassId,
+    /// Total nominal rate of its links, in B/s: the routing weight.
+    pub nominal_Bps: u64,
+    /// Latency of each of its links, in ps.
+    pub latency_ps: u64,
+}
+
+/// A fabric's links merged into bundles, its nodes into classes.
+#[derive(Clone, Debug)]
+pub struct Bundles {
+    class_of: Vec<ClassId>,
+    members: Csr<NodeId>,
+    bundle_of: Vec<BundleId>,
+    links: Csr<LinkId>,
+    merged: Vec<Bundle>,
+    /// Per class, the usable bundles to classes of switches, by the class they enter.
+    to_switches: Csr<Hop>,
+    /// Per class, those to nodes that do not forward, by the class they enter.
+    to_ends: Csr<Hop>,
+    /// Per class, the usable bundles that enter it, by the class they leave.
+    inward: Csr<Hop>,
+    forwards: Vec<bool>,
+    /// Hops to a class, filled as destinations are asked for.
+    hops_to: Vec<OnceLock<Box<[u32]>>>,
+}
+
+impl Bundles {
+    /// The fewest bundles in which all nodes that are no switch, and these, are alone.
+    ///
+    /// # Panics
+    /// If a distinguished node is not of this fabric.
+    pub fn coarsest(fabric: &Fabric, distinguished: &[NodeId]) -> Self {
+        let attributes = attributes(fabric);
+        let class_of = refine::coarsest(fabric, distinguished, &attributes);
+        Self::from_classes(fabric, class_of, &attributes)
+    }
+
+    /// Every node a class and every link a bundle, with the same ids.
+    pub fn identity(fabric: &Fabric) -> Self {
+        let class_of = (0..fabric.nodes().len() as u32).collect();
+        Self::from_classes(fabric, class_of, &attributes(fabric))
+    }
+
+    fn from_classes(fabric: &Fabric, class_of: Vec<u32>, attributes: &[u32]) -> Self {
+        let n_classes = class_of.iter().max().map_or(0, |max| *max as usize + 1);
+        let members = grouped(n_classes, &class_of, NodeId::from_index);
+        let class_of: Vec<ClassId> = class_of.into_iter().map(ClassId).collect();
+        let bundle_of = bundle_of(fabric, &class_of, attributes);
+        let n_bundles = bundle_of.iter().max().map_or(0, |max| *max as usize + 1);
+        let links = grouped(n_bundles, &bundle_of, LinkId::from_index);
+        let bundles: Vec<Bundle> = links
+            .rows()
+            .map(|row| bundle(fabric, &class_of, row))
+            .collect();
+        let forwards: Vec<bool> = members
+            .rows()
+            .map(|row| fabric.node(row[0]).kind == NodeKind::Switch)
+            .collect();
+        let out = hops(fabric, &bundles, n_classes, |bundle| {
+            (bundle.src, bundle.dst)
+        });
+        let inward = hops(fabric, &bundles, n_classes, |bundle| {
+            (bundle.dst, bundle.src)
+        });
+        let keep = |switches: bool| {
+            let mut kept = Csr::with_capacity(n_classes, out.n_items());
+            for row in out.rows() {
+                let hops = row.iter().copied();
+                kept.push_row(hops.filter(|hop| forwards[hop.other.index()] == switches));
+            }
+            kept
+        };
+        Self {
+            to_switches: keep(true),
+            to_ends: keep(false),
+            inward,
+            forwards,
+            hops_to: vec![OnceLock::new(); n_classes],
+            class_of,
+            members,
+            bundle_of: bundle_of.into_iter().map(BundleId).collect(),
+            links,
+            merged: bundles,
+        }
+    }
+
+    /// The class of a node.
+    pub fn class(&self, node: NodeId) -> ClassId {
+        self.class_of[node.index()]
+    }
+
+    /// How many classes there are.
+    pub fn n_classes(&self) -> usize {
+        self.members.n_rows()
+    }
+
+    /// The nodes of a class, by id; the first is its representative.
+    pub fn members(&self, class: ClassId) -> &[NodeId] {
+        self.members.row(class.index())
+    }
+
+    /// All bundles, by id, ordered by their first link.
+    pub fn bundles(&self) -> &[Bundle] {
+        &self.merged
+    }
+
+    /// One bundle.
+    pub fn bundle(&self, id: BundleId) -> &Bundle {
+        &self.merged[id.index()]
+    }
+
+    /// The links of a bundle, by id.
+    pub fn links(&self, id: BundleId) -> &[LinkId] {
+        self.links.row(id.index())
+    }
+
+    /// The bundle of a link.
+    pub fn bundle_of(&self, link: LinkId) -> BundleId {
+        self.bundle_of[link.index()]
+    }
+
+    /// Whether each bundle is one link.
+    pub fn is_single_links(&self) -> bool {
+        self.merged.len() == self.bundle_of.len()
+    }
+
+    /// Whether nodes of a class forward.
+    pub fn forwards(&self, class: ClassId) -> bool {
+        self.forwards[class.index()]
+    }
+
+    /// The live ordinary bundles from a class to switches, by the class they enter.
+    pub fn to_switches(&self, class: ClassId) -> &[Hop] {
+        self.to_switches.row(class.index())
+    }
+
+    /// The live ordinary bundles from a class to nodes that do not forward, likewise.
+    pub fn to_ends(&self, class: ClassId) -> &[Hop] {
+        self.to_ends.row(class.index())
+    }
+
+    /// The live ordinary bundles that enter a class, by the class they leave.
+    pub fn inward(&self, class: ClassId) -> &[Hop] {
+        self.inward.row(class.index())
+    }
+
+    /// Where the hops to a class are kept once they are known.
+    pub(super) fn hops_slot(&self, class: ClassId) -> &OnceLock<Box<[u32]>> {
+        &self.hops_to[class.index()]
+    }
+}
+
+/// A dense id per link for (kind, rates, latency, ordinary), in order of first appearance.
+fn attributes(fabric: &Fabric) -> Vec<u32> {
+    let mut known = FxHashMap::default();
+    let ids = fabric.links().iter().map(|link| {
+        let rates = (link.nominal_rate_Bps, link.rate_Bps);
+        let next = known.len() as u32;
+        let key = (link.kind, rates, link.latency_ps, link.ordinary);
+        *known.entry(key).or_insert(next)
+    });
+    ids.collect()
+}
+
+/// The bundle of each link, numbered by first link.
+fn bundle_of(fabric: &Fabric, class_of: &[ClassId], attributes: &[u32]) -> Vec<u32> {
+    let mut known = FxHashMap::default();
+    let ids = fabric
+        .links()
+        .iter()
+        .zip(attributes)
+        .map(|(link, attributes)| {
+            let next = known.len() as u32;
+            let ends = (class_of[link.src.index()], class_of[link.dst.index()]);
+            *known.entry((ends, *attributes)).or_insert(next)
+        });
+    ids.collect()
+}
+
+fn bundle(fabric: &Fabric, class_of: &[ClassId], links: &[LinkId]) -> Bundle {
+    let first = fabric.link(links[0]);
+    Bundle {
+        src: class_of[first.src.index()],
+        dst: class_of[first.dst.index()],
+        representative: links[0],
+        n_links: links.len() as u32,
+        capacity_Bps: first.rate_Bps * links.len() as u64,
+    }
+}
+
+/// The usable bundles per class at one end, by the class at the other end, then by id.
+fn hops(
+    fabric: &Fabric,
+    bundles: &[Bundle],
+    n_classes: usize,
+    ends: impl Fn(&Bundle) -> (ClassId, ClassId),
+) -> Csr<Hop> {
+    let mut at: Vec<(ClassId, Hop)> = Vec::with_capacity(bundles.len());
+    for (index, bundle) in bundles.iter().enumerate() {
+        let link = fabric.link(bundle.representative);
+        if link.is_usable() {
+            let (here, other) = ends(bundle);
+            let hop = Hop {
+                bundle: BundleId::from_index(index),
+                other,
+                nominal_Bps: link.nominal_rate_Bps * u64::from(bundle.n_links),
+                latency_ps: link.latency_ps,
+            };
+            at.push((here, hop));
+        }
+    }
+    at.sort_unstable_by_key(|(here, hop)| (*here, hop.other, hop.bundle));
+    let mut rest = at.as_slice();
+    let mut csr = Csr::with_capacity(n_classes, at.len());
+    for class in 0..n_classes {
+        let end = rest.partition_point(|(here, _)| here.index() <= class);
+        csr.push_row(rest[..end].iter().map(|(_, hop)| *hop));
+        rest = &rest[end..];
+    }
+    csr
+}
+
+/// The positions of each group, ascending.
+fn grouped<T: Copy>(n_groups: usize, group_of: &[u32], id: impl Fn(usize) -> T) -> Csr<T> {
+    let mut order: Vec<u32> = (0..group_of.len() as u32).collect();
+    order.sort_by_key(|position| group_of[*position as usize]);
+    let mut rest = order.as_slice();
+    let mut csr = Csr::with_capacity(n_groups, group_of.len());
+    for group in 0..n_groups {
+        let end = rest.partition_point(|position| group_of[*position as usize] as usize <= group);
+        csr.push_row(rest[..end].iter().map(|position| id(*position as usize)));
+        rest = &rest[end..];
+    }
+    csr
+}

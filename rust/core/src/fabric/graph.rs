@@ -1,0 +1,353 @@
+//! The fabric graph: nodes, directed links and their adjacency, immutable once built.
+//!
+//! Only switches forward. Endpoints, CPUs and NICs are ends; a NIC passes on the bytes of its own
+//! endpoint on a pinned route and nothing else. A link has a nominal rate, which routing weighs,
+//! and a live rate, which carries bytes: they differ after [`Fabric::degrade`].
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::bundle::Bundles;
+use super::digest;
+use super::error::FabricError;
+use super::hierarchy::{self, ContainerLevel};
+use crate::csr::Csr;
+use crate::ids::{LinkId, NodeId};
+use crate::suggest;
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeKind {
+    /// A communication endpoint: a rank may live here.
+    Endpoint,
+    /// A host processor: sends and receives, but no rank lives here.
+    Cpu,
+    /// A network interface: forwards for its own endpoint on pinned routes.
+    Nic,
+    /// Forwards for everybody.
+    Switch,
+}
+
+impl NodeKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 4] = [Self::Endpoint, Self::Cpu, Self::Nic, Self::Switch];
+
+    /// The kind in a word, as frames and files spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Cpu => "cpu",
+            Self::Nic => "nic",
+            Self::Switch => "switch",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A node of a fabric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Unique, without whitespace and "->".
+    pub name: String,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+/// What a link is, as an index into the kind names of its fabric ([`Fabric::kind_name`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkKind(pub u16);
+
+/// A directed link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Where bytes enter.
+    pub src: NodeId,
+    /// Where they leave.
+    pub dst: NodeId,
+    /// What the link is.
+    pub kind: LinkKind,
+    /// The plane it belongs to, where the fabric has planes.
+    pub plane: Option<u32>,
+    /// The published rate, in B/s: routing divides by it.
+    pub nominal_rate_Bps: u64,
+    /// The rate now, in B/s: 0 is a failed link.
+    pub rate_Bps: u64,
+    /// From the last byte served to its arrival at `dst`, in ps.
+    pub latency_ps: u64,
+    /// False for links that only pinned routes use (the RDMA and VPC planes of CM384).
+    pub ordinary: bool,
+}
+
+impl Link {
+    /// A healthy ordinary link outside any plane.
+    pub fn new(src: NodeId, dst: NodeId, kind: LinkKind, rate_Bps: u64, latency_ps: u64) -> Self {
+        Self {
+            src,
+            dst,
+            kind,
+            plane: None,
+            nominal_rate_Bps: rate_Bps,
+            rate_Bps,
+            latency_ps,
+            ordinary: true,
+        }
+    }
+
+    /// Whether routes may use it: ordinary and not failed.
+    pub fn is_usable(&self) -> bool {
+        self.ordinary && self.rate_Bps > 0
+    }
+}
+
+/// Everything a fabric consists of, apart from what follows from it.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: Vec<Link>,
+    pub(super) kind_names: Vec<String>,
+    pub(super) software_ps: u64,
+    /// Per node; only endpoints have one.
+    pub(super) reduction_rate_Bps: Vec<Option<u64>>,
+    pub(super) levels: Vec<ContainerLevel>,
+}
+
+/// A valid machine graph.
+pub struct Fabric {
+    content: Content,
+    endpoints: Vec<NodeId>,
+    endpoint_of: Vec<Option<u32>>,
+    by_name: Vec<NodeId>,
+    out: Csr<LinkId>,
+    inward: Csr<LinkId>,
+    digest: OnceLock<String>,
+    bundles: OnceLock<Bundles>,
+    single_links: OnceLock<Bundles>,
+    indices_in_node: OnceLock<Vec<u32>>,
+}
+
+impl Fabric {
+    /// Indexes content that the builder has checked.
+    pub(super) fn from_checked(content: Content) -> Self {
+        let n = content.nodes.len();
+        let ids = || (0..n).map(NodeId::from_index);
+        let endpoints: Vec<NodeId> = ids()
+            .filter(|id| content.nodes[id.index()].kind == NodeKind::Endpoint)
+            .collect();
+        let mut endpoint_of = vec![None; n];
+        for (endpoint, node) in endpoints.iter().enumerate() {
+            endpoint_of[node.index()] = Some(endpoint as u32);
+        }
+        let mut by_name: Vec<NodeId> = ids().collect();
+        by_name.sort_unstable_by_key(|id| content.nodes[id.index()].name.as_str());
+        Self {
+            out: adjacency(n, &content.links, |link| link.src),
+            inward: adjacency(n, &content.links, |link| link.dst),
+            content,
+            endpoints,
+            endpoint_of,
+            by_name,
+            digest: OnceLock::new(),
+            bundles: OnceLock::new(),
+            single_links: OnceLock::new(),
+            indices_in_node: OnceLock::new(),
+        }
+    }
+
+    /// The same fabric with other live rates, one per link, each at most the nominal one.
+    pub(super) fn with_live_rates(&self, rates_Bps: &[u64]) -> Self {
+        let mut content = self.content.clone();
+        for (link, &rate) in content.links.iter_mut().zip(rates_Bps) {
+            link.rate_Bps = rate;
+        }
+        Self::from_checked(content)
+    }
+
+    /// Short name; not part of the digest.
+    pub fn name(&self) -> &str {
+        &self.content.name
+    }
+
+    /// One line on what it is; not part of the digest.
+    pub fn title(&self) -> &str {
+        &self.content.title
+    }
+
+    /// SHA-256 of the content in hexadecimal: equal on every machine, for equal content.
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| digest::of(&self.content))
+    }
+
+    /// All nodes, by id.
+    pub fn nodes(&self) -> &[Node] {
+        &self.content.nodes
+    }
+
+    /// All links, by id.
+    pub fn links(&self) -> &[Link] {
+        &self.content.links
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.content.nodes[id.index()]
+    }
+
+    /// One link.
+    pub fn link(&self, id: LinkId) -> &Link {
+        &self.content.links[id.index()]
+    }
+
+    /// The name of a kind of link.
+    pub fn kind_name(&self, kind: LinkKind) -> &str {
+        &self.content.kind_names[usize::from(kind.0)]
+    }
+
+    /// "SRC->DST".
+    pub fn link_name(&self, id: LinkId) -> String {
+        let link = self.link(id);
+        format!("{}->{}", self.node(link.src).name, self.node(link.dst).name)
+    }
+
+    /// How many endpoints there are.
+    pub fn n_endpoints(&self) -> u32 {
+        self.endpoints.len() as u32
+    }
+
+    /// The nodes of the endpoints, in the fabric's natural order.
+    pub fn endpoints(&self) -> &[NodeId] {
+        &self.endpoints
+    }
+
+    /// The node of an endpoint.
+    pub fn endpoint(&self, endpoint: u32) -> Option<NodeId> {
+        self.endpoints.get(endpoint as usize).copied()
+    }
+
+    /// The endpoint at a node.
+    pub fn endpoint_of(&self, node: NodeId) -> Option<u32> {
+        self.endpoint_of[node.index()]
+    }
+
+    /// The node of that name.
+    pub fn node_by_name(&self, name: &str) -> Option<NodeId> {
+        self.by_name
+            .binary_search_by_key(&name, |id| self.node(*id).name.as_str())
+            .ok()
+            .map(|position| self.by_name[position])
+    }
+
+    /// The node of that name, or an error that lists the nearest names.
+    pub fn require_node(&self, name: &str) -> Result<NodeId, FabricError> {
+        self.node_by_name(name)
+            .ok_or_else(|| FabricError::UnknownNode {
+                name: name.to_owned(),
+                hint: self.node_hint(name),
+            })
+    }
+
+    /// The nearest node names, or, with none near, the first few.
+    pub(super) fn node_hint(&self, name: &str) -> String {
+        let names = || self.nodes().iter().map(|node| node.name.as_str());
+        let near = suggest::nearest(name, names());
+        if near.is_empty() {
+            let first: Vec<&str> = names().take(3).collect();
+            format!("names look like {}", first.join(", "))
+        } else {
+            format!("did you mean {}?", near.join(", "))
+        }
+    }
+
+    /// The link from `src` to `dst`, live or not.
+    pub fn link_between(&self, src: NodeId, dst: NodeId) -> Option<LinkId> {
+        let ids = self.out_links(src).iter();
+        ids.copied().find(|id| self.link(*id).dst == dst)
+    }
+
+    /// The links that leave a node, by id.
+    pub fn out_links(&self, node: NodeId) -> &[LinkId] {
+        self.out.row(node.index())
+    }
+
+    /// The links that enter a node, by id.
+    pub fn in_links(&self, node: NodeId) -> &[LinkId] {
+        self.inward.row(node.index())
+    }
+
+    /// The cost in ps that each transfer pays in software before its first byte.
+    pub fn software_ps(&self) -> u64 {
+        self.content.software_ps
+    }
+
+    /// The rate in B/s at which an endpoint can reduce; none is no limit.
+    pub fn reduction_rate_Bps(&self, node: NodeId) -> Option<u64> {
+        self.content.reduction_rate_Bps[node.index()]
+    }
+
+    /// The nested containers, innermost level first.
+    pub fn levels(&self) -> &[ContainerLevel] {
+        &self.content.levels
+    }
+
+    /// The merged links, with no node distinguished; computed once.
+    pub fn bundles(&self) -> &Bundles {
+        self.bundles.get_or_init(|| Bundles::coarsest(self, &[]))
+    }
+
+    /// Every link a bundle of its own; computed once.
+    pub fn single_links(&self) -> &Bundles {
+        self.single_links.get_or_init(|| Bundles::identity(self))
+    }
+
+    pub(super) fn indices_in_node(&self) -> &[u32] {
+        let indices = || hierarchy::indices_in_node(self);
+        self.indices_in_node.get_or_init(indices)
+    }
+}
+
+impl PartialEq for Fabric {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl Eq for Fabric {}
+
+impl fmt::Debug for Fabric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fabric")
+            .field("name", &self.name())
+            .field("n_endpoints", &self.n_endpoints())
+            .field("n_nodes", &self.nodes().len())
+            .field("n_links", &self.links().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Link ids per node, ascending, by counting.
+fn adjacency(n_nodes: usize, links: &[Link], end: impl Fn(&Link) -> NodeId) -> Csr<LinkId> {
+    let mut start = vec![0usize; n_nodes + 1];
+    for link in links {
+        start[end(link).index() + 1] += 1;
+    }
+    for node in 0..n_nodes {
+        start[node + 1] += start[node];
+    }
+    let mut cursor = start.clone();
+    let mut ids = vec![LinkId(0); links.len()];
+    for (index, link) in links.iter().enumerate() {
+        let slot = &mut cursor[end(link).index()];
+        ids[*slot] = LinkId::from_index(index);
+        *slot += 1;
+    }
+    let mut csr = Csr::with_capacity(n_nodes, links.len());
+    for node in 0..n_nodes {
+        csr.push_row(ids[start[node]..start[node + 1]].iter().copied());
+    }
+    csr
+}

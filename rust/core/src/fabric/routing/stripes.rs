@@ -1,0 +1,147 @@
+//! The walker that "hash", "dest" and "plane" share: equal stripes, one path each.
+//!
+//! The stripes of a flow are the distinct planes of its first links on live shortest paths, in
+//! order, links without a plane making one stripe of their own. Each stripe carries 1/k. Inside a
+//! stripe, the candidates at a node are the next hops on live shortest paths that keep to the
+//! plane (a link without a plane keeps to every plane), sorted by node id; a choice function picks
+//! one. Where no next hop keeps to the plane, all are candidates, so that a stripe never strands.
+
+use super::error::RoutingError;
+use super::hops;
+use super::network::Network;
+use super::route::Route;
+use super::share::Share;
+use crate::fabric::bundle::Hop;
+use crate::ids::{BundleId, ClassId, NodeId};
+
+/// The live shortest paths from one node to another.
+pub(super) struct Walk<'n, 'a> {
+    network: &'n Network<'a>,
+    src: NodeId,
+    dst: NodeId,
+    from: ClassId,
+    to: ClassId,
+    hops: &'a [u32],
+}
+
+/// The plane of a stripe, and the links of one stripe.
+pub(super) type Plane = Option<u32>;
+
+impl<'n, 'a> Walk<'n, 'a> {
+    /// For two different nodes of a network of single links.
+    ///
+    /// # Panics
+    /// If links are merged: a choice among links needs single ones.
+    pub(super) fn new(
+        network: &'n Network<'a>,
+        src: NodeId,
+        dst: NodeId,
+    ) -> Result<Self, RoutingError> {
+        assert!(
+            network.bundles().is_single_links(),
+            "a routing that needs links gets a network of links"
+        );
+        let (from, to, hops) = network.ends(src, dst)?;
+        Ok(Self {
+            network,
+            src,
+            dst,
+            from,
+            to,
+            hops,
+        })
+    }
+
+    /// The planes of the first links, in order, each once.
+    pub(super) fn planes(&self) -> Vec<Plane> {
+        let first = hops::next(self.network.bundles(), self.hops, self.from, self.to);
+        let mut planes: Vec<Plane> = first.map(|hop| self.plane(hop)).collect();
+        planes.sort_unstable();
+        planes.dedup();
+        planes
+    }
+
+    /// The route of equal stripes in these planes. `choose(plane)` makes the chooser of a stripe,
+    /// which is called at each node with more than one candidate and answers below their number.
+    pub(super) fn route<C: FnMut(usize) -> usize>(
+        &self,
+        planes: &[Plane],
+        choose: impl Fn(Plane) -> C,
+    ) -> Result<Route, RoutingError> {
+        let n_hops = self.hops[self.from.index()];
+        let share = Share::new(1, planes.len() as u64);
+        let mut shares = Vec::with_capacity(planes.len() * n_hops as usize);
+        let mut latency_ps = 0;
+        for &plane in planes {
+            latency_ps = latency_ps.max(self.stripe(plane, choose(plane), share, &mut shares));
+        }
+        shares.sort_unstable_by_key(|(bundle, _)| *bundle);
+        add_up(&mut shares).ok_or_else(|| self.network.overflow(self.src, self.dst))?;
+        Ok(Route {
+            shares,
+            latency_ps,
+            hops: n_hops,
+        })
+    }
+
+    /// Walks one stripe; returns its latency in ps.
+    fn stripe(
+        &self,
+        plane: Plane,
+        mut choose: impl FnMut(usize) -> usize,
+        share: Share,
+        shares: &mut Vec<(BundleId, Share)>,
+    ) -> u64 {
+        let mut latency_ps = 0;
+        let mut at = self.from;
+        while at != self.to {
+            let next = || hops::next(self.network.bundles(), self.hops, at, self.to);
+            let keeps = |hop: &&Hop| {
+                let label = self.plane(hop);
+                plane.is_none() || label.is_none() || label == plane
+            };
+            let n_keeping = next().filter(keeps).count();
+            let n_candidates = if n_keeping > 0 {
+                n_keeping
+            } else {
+                next().count()
+            };
+            let index = if n_candidates > 1 {
+                choose(n_candidates)
+            } else {
+                0
+            };
+            let hop = if n_keeping > 0 {
+                next().filter(keeps).nth(index)
+            } else {
+                next().nth(index)
+            };
+            let hop = hop.expect("a choice lies below the number of candidates");
+            shares.push((hop.bundle, share));
+            latency_ps += hop.latency_ps;
+            at = hop.other;
+        }
+        latency_ps
+    }
+
+    fn plane(&self, hop: &Hop) -> Plane {
+        let bundle = self.network.bundles().bundle(hop.bundle);
+        self.network.fabric().link(bundle.representative).plane
+    }
+}
+
+/// Adds up equal neighbors, unless a share overflows.
+fn add_up(shares: &mut Vec<(BundleId, Share)>) -> Option<()> {
+    let mut overflow = false;
+    shares.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            match kept.1.plus(next.1) {
+                Some(sum) => kept.1 = sum,
+                None => overflow = true,
+            }
+        }
+        same
+    });
+    (!overflow).then_some(())
+}

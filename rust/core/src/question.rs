@@ -1,0 +1,151 @@
+//! A question: one collective on one fabric, answered by a named algorithm or the fastest one.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::algorithms::{self, Algorithm, AlgorithmError};
+use crate::collective::{Collective, Options, Payload, Problem, Split};
+use crate::error::Error;
+use crate::fabric::Fabric;
+use crate::ids::RankId;
+use crate::schedule::Schedule;
+use crate::simulate::{PlacedJob, Settings, Simulation, Work};
+use crate::team::Team;
+
+/// Which algorithm answers.
+#[derive(Clone, Copy)]
+pub enum Choice {
+    /// The fastest of those that apply; ties by registry order.
+    Auto,
+    /// This one.
+    Named(&'static dyn Algorithm),
+}
+
+impl Choice {
+    /// "auto" or an algorithm's name.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        if name == "auto" { Ok(Self::Auto) } else { Ok(Self::Named(algorithms::lookup(name)?)) }
+    }
+}
+
+impl std::fmt::Debug for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Named(algorithm) => algorithm.name(),
+        })
+    }
+}
+
+/// One collective on one fabric.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Where.
+    pub fabric: Arc<Fabric>,
+    /// What.
+    pub collective: Collective,
+    /// By which algorithm.
+    pub algorithm: Choice,
+    /// The endpoint of each rank.
+    pub endpoints: Vec<u32>,
+    /// The ranks and their levels.
+    pub team: Arc<Team>,
+    /// The root of a rooted collective.
+    pub root: RankId,
+    /// How many bytes.
+    pub payload: Payload,
+    /// How they are divided.
+    pub split: Split,
+    /// Options of the algorithm.
+    pub options: Options,
+    /// Start time of each rank, or one for all.
+    pub starts_ps: Vec<u64>,
+    /// How to simulate.
+    pub settings: Settings,
+}
+
+impl Question {
+    fn problem(&self) -> Problem<'_> {
+        Problem {
+            collective: self.collective,
+            team: &self.team,
+            root: self.root,
+            payload: self.payload.clone(),
+            split: self.split,
+            options: self.options.clone(),
+        }
+    }
+
+    /// Refuses what can be refused without building anything.
+    pub fn check(&self) -> Result<(), Error> {
+        let n_ranks = self.endpoints.len();
+        if self.starts_ps.len() != 1 && self.starts_ps.len() != n_ranks {
+            return Err(Error::StartCount { n_ranks, got: self.starts_ps.len() });
+        }
+        let problem = self.problem();
+        match self.algorithm {
+            Choice::Named(algorithm) => Ok(algorithms::check(algorithm, &problem)?),
+            Choice::Auto => {
+                problem.check().map_err(AlgorithmError::from)?;
+                self.candidates().map(|_| ())
+            }
+        }
+    }
+
+    /// The algorithms that apply, in registry order.
+    fn candidates(&self) -> Result<Vec<&'static dyn Algorithm>, Error> {
+        let problem = self.problem();
+        let mut reasons = Vec::new();
+        let mut fit = Vec::new();
+        for algorithm in algorithms::algorithms_for(self.collective) {
+            match algorithms::check(algorithm, &problem) {
+                Ok(()) => fit.push(algorithm),
+                Err(error) => reasons.push(format!("{}: {error}", algorithm.name())),
+            }
+        }
+        if fit.is_empty() {
+            return Err(Error::NoAlgorithm {
+                collective: self.collective.name(),
+                n_ranks: self.team.n_ranks(),
+                reasons: reasons.join("; "),
+            });
+        }
+        Ok(fit)
+    }
+
+    /// The schedule of one algorithm, verified.
+    pub fn schedule(&self, algorithm: &dyn Algorithm) -> Result<Schedule, Error> {
+        let problem = self.problem();
+        algorithms::check(algorithm, &problem)?;
+        self.settings.check_memory(algorithm.n_transfers(&problem))?;
+        Ok(algorithms::schedule(algorithm, &problem)?)
+    }
+
+    fn run(&self, algorithm: &dyn Algorithm, cancel: Option<&AtomicBool>) -> Result<Simulation, Error> {
+        let schedule = Arc::new(self.schedule(algorithm)?);
+        let job = PlacedJob {
+            schedule,
+            endpoints: self.endpoints.clone(),
+            starts_ps: self.starts_ps.clone(),
+        };
+        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
+        Simulation::run(fabric, Work::Jobs(vec![job]), settings, cancel)
+    }
+
+    /// Simulates: the named algorithm, or all that apply and keeps the fastest.
+    pub fn answer(&self, cancel: Option<&AtomicBool>) -> Result<Simulation, Error> {
+        self.check()?;
+        let candidates = match self.algorithm {
+            Choice::Named(algorithm) => return self.run(algorithm, cancel),
+            Choice::Auto => self.candidates()?,
+        };
+        let mut best: Option<Simulation> = None;
+        for algorithm in candidates {
+            let simulation = self.run(algorithm, cancel)?;
+            if best.as_ref().is_none_or(|best| simulation.time_ps() < best.time_ps()) {
+                best = Some(simulation);
+            }
+        }
+        Ok(best.expect("there is at least one candidate"))
+    }
+}

@@ -1,0 +1,361 @@
+//! Simulation: from jobs on a fabric to a result that can explain and prove itself.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::collective::Collective;
+use crate::bounds::{self, Bound, Demand, Volume};
+use crate::engine::certificate::{self, Certificate};
+use crate::engine::fluid::{EngineError, Limits};
+use crate::engine::ladder::{self, OpTimes, Run, Rung};
+use crate::error::Error;
+use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
+use crate::fabric::{Bundles, Fabric};
+use crate::ids::NodeId;
+use crate::placement::{self, Flow, Job, Placement, Sync};
+use crate::schedule::{ChunkRange, ChunkSizes, Schedule};
+
+/// Which engine answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Exact max-min fair flows.
+    Fluid,
+    /// Lower bounds only.
+    Bound,
+}
+
+impl EngineKind {
+    /// All engines, with their names.
+    pub const ALL: [(&'static str, Self); 2] = [("fluid", Self::Fluid), ("bound", Self::Bound)];
+}
+
+/// How to simulate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The routing's registry name.
+    pub routing: &'static str,
+    /// What the routing is told.
+    pub routing_options: RoutingOptions,
+    /// What holds a rank's next step back beside its data.
+    pub sync: Sync,
+    /// Which engine answers.
+    pub engine: EngineKind,
+    /// The rung of the number ladder to start from.
+    pub rung: Rung,
+    /// Memory above which a run is refused before it allocates.
+    pub memory_limit_bytes: u64,
+    /// Events after which a run ends with an error.
+    pub event_limit: u64,
+}
+
+/// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
+/// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
+const BYTES_PER_TRANSFER: u64 = 700;
+
+/// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
+/// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
+const BYTES_PER_OWN_ROUTE: u64 = 28 * 44;
+
+impl Settings {
+    fn routing(&self) -> Result<Box<dyn Routing>, Error> {
+        Ok(routing::lookup(self.routing)?.build(&self.routing_options)?)
+    }
+
+    /// Refuses a run of so many transfers if it would need more memory than allowed.
+    pub fn check_memory(&self, n_transfers: u64) -> Result<(), Error> {
+        let own_routes = self.routing()?.per_occurrence();
+        let each = BYTES_PER_TRANSFER + if own_routes { BYTES_PER_OWN_ROUTE } else { 0 };
+        let needed_bytes = n_transfers.saturating_mul(each);
+        // Ids are 32 bits wide, with room for joins.
+        if needed_bytes > self.memory_limit_bytes || n_transfers > u64::from(u32::MAX / 4) {
+            let limit_bytes = self.memory_limit_bytes;
+            return Err(EngineError::MemoryLimit { needed_bytes, limit_bytes, n_transfers }.into());
+        }
+        Ok(())
+    }
+
+    fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
+        Limits { events: self.event_limit, cancel }
+    }
+}
+
+/// A verified schedule on the endpoints of its ranks.
+#[derive(Debug, Clone)]
+pub struct PlacedJob {
+    /// Who sends what to whom.
+    pub schedule: Arc<Schedule>,
+    /// The endpoint of each rank.
+    pub endpoints: Vec<u32>,
+    /// Start time of each rank, or one for all.
+    pub starts_ps: Vec<u64>,
+}
+
+/// What ran.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Collectives, at once.
+    Jobs(Vec<PlacedJob>),
+    /// Flows of their own.
+    Flows(Vec<Flow>),
+}
+
+/// The result of a run, with all that is needed to look into it.
+#[derive(Debug)]
+pub struct Simulation {
+    fabric: Arc<Fabric>,
+    work: Work,
+    settings: Settings,
+    own_bundles: Option<Bundles>,
+    placement: Placement,
+    run: Option<Run>,
+    time_ps: u64,
+    bound: Bound,
+    route_bound_ps: u64,
+}
+
+impl Simulation {
+    /// Runs jobs or flows on a fabric.
+    pub fn run(
+        fabric: Arc<Fabric>,
+        work: Work,
+        settings: Settings,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Self, Error> {
+        let (placement, own_bundles) = place(&fabric, &work, &settings)?;
+        let bound = any_algorithm_bound(&fabric, &work)?;
+        let route_bound_ps = bounds::route_bound_ps(&placement.workload).max(bound.time_ps);
+        let (run, time_ps) = match settings.engine {
+            EngineKind::Bound => (None, route_bound_ps),
+            EngineKind::Fluid => {
+                let limits = settings.limits(cancel);
+                let run = Run::climb(&placement.workload, limits, settings.rung)?;
+                let time = run.last_arrival_ps(&placement.workload);
+                let time = time.or_else(|| run.last_arrival_upper_ps(&placement.workload));
+                (Some(run), time.and_then(|t| u128::try_from(t).ok()).unwrap_or(u128::MAX))
+            }
+        };
+        let fits = |time: u128| {
+            i64::try_from(time).map(|t| t as u64).map_err(|_| Error::TimeOverflow { time_ps: time })
+        };
+        Ok(Self {
+            time_ps: fits(time_ps)?,
+            route_bound_ps: fits(route_bound_ps)?,
+            fabric,
+            work,
+            settings,
+            own_bundles,
+            placement,
+            run,
+            bound,
+        })
+    }
+
+    /// The fabric it ran on.
+    pub fn fabric(&self) -> &Arc<Fabric> {
+        &self.fabric
+    }
+
+    /// What ran.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// How it ran.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The workload that the engine saw.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// The bundles that the workload's link resources are.
+    pub fn bundles(&self) -> &Bundles {
+        if let Some(own) = &self.own_bundles {
+            return own;
+        }
+        let routing = self.settings.routing().expect("the run has built it before");
+        if routing.needs_links() { self.fabric.single_links() } else { self.fabric.bundles() }
+    }
+
+    /// When the last rank is through.
+    pub fn time_ps(&self) -> u64 {
+        self.time_ps
+    }
+
+    /// No algorithm and no routing on this fabric is faster.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// No congestion control makes this schedule on these routes faster.
+    pub fn route_bound_ps(&self) -> u64 {
+        self.route_bound_ps
+    }
+
+    /// How exact the result is.
+    pub fn exactness(&self) -> String {
+        self.run.as_ref().map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
+    }
+
+    /// Events processed.
+    pub fn n_events(&self) -> u64 {
+        self.run.as_ref().map_or(0, Run::n_events)
+    }
+
+    /// The engine's timeline.
+    ///
+    /// # Errors
+    /// If the engine gave bounds only.
+    pub fn timeline(&self) -> Result<&Run, Error> {
+        self.run.as_ref().ok_or(Error::NoTimeline)
+    }
+
+    /// Released, served and arrived time of every operation, refined where a time straddles a
+    /// picosecond at the rung of the run.
+    pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
+        let workload = &self.placement.workload;
+        let collect = |run: &Run| {
+            (0..workload.n_ops()).map(|op| run.times(workload, op)).collect::<Option<Vec<_>>>()
+        };
+        let run = self.timeline()?;
+        if let Some(times) = collect(run) {
+            return Ok(times);
+        }
+        let limits = self.settings.limits(None);
+        let mut finer = run.finer(workload, limits)?;
+        while let Some(run) = finer {
+            if let Some(times) = collect(&run) {
+                return Ok(times);
+            }
+            finer = run.finer(workload, limits)?;
+            if finer.is_none() {
+                return Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect());
+            }
+        }
+        Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect())
+    }
+
+    /// The finish of one job: its last arrival.
+    pub fn job_finish_ps(&self, job: usize) -> Result<u64, Error> {
+        let ops = self.placement.op_of_transfer[job].iter().map(|&op| op as usize);
+        let run = self.timeline()?;
+        let time = run.last_arrival_of(&self.placement.workload, ops.clone());
+        match time {
+            Some(time) => Ok(u64::try_from(time).unwrap_or(u64::MAX)),
+            None => {
+                let times = self.op_times()?;
+                let last = ops.map(|op| times[op].arrived_ps).max().unwrap_or(0);
+                Ok(u64::try_from(last).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    /// For how long each resource was in use, in picoseconds.
+    pub fn busy_ps(&self) -> Result<Vec<f64>, Error> {
+        self.timeline()?;
+        Ok(ladder::busy_ps(&self.placement.workload, self.settings.limits(None))?)
+    }
+
+    /// The proof that the rates of this run were max-min fair.
+    pub fn certificate(&self) -> Result<Certificate, Error> {
+        self.timeline()?;
+        Ok(ladder::certify(&self.placement.workload, self.settings.limits(None))?)
+    }
+
+    /// Checks a certificate against a workload built anew from fabric and schedules.
+    pub fn check(&self, certificate: &Certificate) -> Result<(), Error> {
+        let (placement, _) = place(&self.fabric, &self.work, &self.settings)?;
+        Ok(certificate::check(&placement.workload, certificate)?)
+    }
+}
+
+fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
+    jobs.iter().map(|job| Ok(fabric.rank_nodes(&job.endpoints)?)).collect()
+}
+
+fn place(
+    fabric: &Fabric,
+    work: &Work,
+    settings: &Settings,
+) -> Result<(Placement, Option<Bundles>), Error> {
+    let routing = settings.routing()?;
+    let mut own = None;
+    let placement = match work {
+        Work::Jobs(jobs) => {
+            let nodes = rank_nodes(fabric, jobs)?;
+            let placed: Vec<Job> = jobs
+                .iter()
+                .zip(&nodes)
+                .map(|(job, nodes)| Job {
+                    schedule: &job.schedule,
+                    nodes,
+                    starts_ps: &job.starts_ps,
+                })
+                .collect();
+            let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
+            let network = Network::with_bundles(fabric, bundles);
+            placement::place(fabric, &network, &*routing, settings.sync, &placed)?
+        }
+        Work::Flows(flows) => {
+            let mut pinned: Vec<NodeId> = flows.iter().flat_map(|f| f.via.iter().copied()).collect();
+            pinned.sort_unstable();
+            pinned.dedup();
+            let bundles = placement::bundles_for(fabric, &*routing, &pinned, &mut own);
+            let network = Network::with_bundles(fabric, bundles);
+            placement::place_flows(fabric, &network, &*routing, flows)?
+        }
+    };
+    Ok((placement, own))
+}
+
+/// The bound of the jobs: each job needs its own time from its first start on.
+fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
+    let Work::Jobs(jobs) = work else {
+        return Ok(Bound { time_ps: 0, binding: "flows of their own have no other algorithm".into() });
+    };
+    let mut best: Option<Bound> = None;
+    for (job, nodes) in jobs.iter().zip(rank_nodes(fabric, jobs)?) {
+        let mut bound = bounds::bound(fabric, &demand(&job.schedule, &nodes));
+        if bound.time_ps > 0 {
+            bound.time_ps += u128::from(job.starts_ps.iter().copied().min().unwrap_or(0));
+        }
+        if best.as_ref().is_none_or(|best| bound.time_ps > best.time_ps) {
+            best = Some(bound);
+        }
+    }
+    Ok(best.unwrap_or(Bound { time_ps: 0, binding: "nothing to do".into() }))
+}
+
+/// What a schedule's collective must move, from its chunk sizes.
+fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
+    let collective = schedule.collective();
+    let n = nodes.len() as u64;
+    let n_blocks = collective.n_blocks(schedule.n_ranks());
+    let per_block = (u64::from(schedule.n_chunks()) / n_blocks) as u32;
+    let block = |index: u64| {
+        schedule.sizes().size_of(ChunkRange::span(index as u32 * per_block, per_block))
+    };
+    let whole_bytes = matches!(schedule.sizes(), ChunkSizes::Each { .. });
+    let volume = match collective {
+        Collective::Barrier => Volume::Signals,
+        Collective::AllToAll if whole_bytes => {
+            Volume::Counts((0..n_blocks).map(|index| block(index).0 as u64).collect())
+        }
+        // Blocks count in units of 1/n byte, which makes an equal part of S/n exactly S.
+        _ if n_blocks == 1 => {
+            let (numerator, denominator) = block(0);
+            Volume::Blocks(vec![numerator / u128::from(denominator); nodes.len()])
+        }
+        _ => Volume::Blocks(
+            (0..n)
+                .map(|index| {
+                    let (numerator, denominator) = block(index);
+                    numerator * u128::from(n) / u128::from(denominator)
+                })
+                .collect(),
+        ),
+    };
+    Demand { collective, nodes, root: schedule.root().index(), volume }
+}

@@ -1,0 +1,357 @@
+//! `Fabric`: a frozen, shared handle on a core fabric.
+
+use std::sync::Arc;
+
+use cm_core::fabric::routing::Network;
+use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, presets};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::columns::{Columns, or_minus_one, take_ints, take_ints_if, take_words};
+use crate::error::{argument, raise};
+
+/// Groups of rank indices per level, innermost first.
+pub(crate) type Levels = Vec<(String, Vec<Vec<u32>>)>;
+
+/// A machine: endpoints, switches and links.
+#[pyclass(frozen, name = "Fabric", module = "cm_collectives._core")]
+pub(crate) struct PyFabric {
+    pub(crate) fabric: Arc<Fabric>,
+    /// How to build it again: what pickling stores.
+    recipe: Recipe,
+}
+
+#[derive(Clone)]
+enum Recipe {
+    Preset { name: String, params: Vec<(String, ParamValue)>, degraded: Vec<(String, f64)> },
+    Columns,
+}
+
+impl PyFabric {
+    fn from_preset(
+        py: Python<'_>,
+        name: &str,
+        params: Vec<(String, ParamValue)>,
+        degraded: Vec<(String, f64)>,
+    ) -> PyResult<Self> {
+        let mut known = Params::new();
+        for (key, value) in &params {
+            known.set(key, value.clone());
+        }
+        let built = presets::lookup(name).and_then(|preset| preset.build(&known));
+        let mut fabric = built.map_err(|error| raise_fabric(py, error))?;
+        if !degraded.is_empty() {
+            fabric = fabric.degrade(&degraded).map_err(|error| raise_fabric(py, error))?;
+        }
+        let recipe = Recipe::Preset { name: name.to_owned(), params, degraded };
+        Ok(Self { fabric: Arc::new(fabric), recipe })
+    }
+}
+
+#[pymethods]
+impl PyFabric {
+    /// A preset with parameters; those left out take their defaults.
+    #[staticmethod]
+    fn preset(py: Python<'_>, name: &str, params: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut values = Vec::with_capacity(params.len());
+        for (key, value) in params {
+            let key: String = key.extract()?;
+            let value = if let Ok(number) = value.extract::<i64>() {
+                ParamValue::Int(number)
+            } else if let Ok(word) = value.extract::<String>() {
+                ParamValue::Text(word)
+            } else {
+                let given = value.repr()?;
+                let text = format!("parameter '{key}' must be an integer or a string, got {given}");
+                return Err(argument(py, text));
+            };
+            values.push((key, value));
+        }
+        Self::from_preset(py, name, values, Vec::new())
+    }
+
+    /// Any graph, from columns.
+    #[staticmethod]
+    fn from_columns(
+        py: Python<'_>,
+        name: &str,
+        nodes: &Bound<'_, PyDict>,
+        links: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let fabric = build(py, name, nodes, links)?;
+        Ok(Self { fabric: Arc::new(fabric), recipe: Recipe::Columns })
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.fabric.name()
+    }
+
+    #[getter]
+    fn title(&self) -> &str {
+        self.fabric.title()
+    }
+
+    #[getter]
+    fn digest(&self) -> &str {
+        self.fabric.digest()
+    }
+
+    #[getter]
+    fn n_endpoints(&self) -> u32 {
+        self.fabric.n_endpoints()
+    }
+
+    /// Columns of all nodes.
+    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let fabric = &self.fabric;
+        let ids = || (0..fabric.nodes().len()).map(cm_core::ids::NodeId::from_index);
+        let mut columns = Columns::new(py)
+            .words("node", fabric.nodes().iter().map(|node| &node.name))?
+            .words("kind", fabric.nodes().iter().map(|node| node.kind.name()))?
+            .ints("endpoint", ids().map(|id| or_minus_one(fabric.endpoint_of(id))))?
+            .ints(
+                "reduction_rate_Bps",
+                ids().map(|id| fabric.reduction_rate_Bps(id).map_or(-1, |rate| rate as i64)),
+            )?;
+        for level in fabric.levels() {
+            let name = |container: &Option<u32>| {
+                container.map_or_else(String::new, |c| format!("{}{c}", level.name))
+            };
+            columns = columns.words(&level.name, level.container_of.iter().map(name))?;
+        }
+        Ok(columns.done())
+    }
+
+    /// Columns of all links.
+    fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let fabric = &self.fabric;
+        let links = fabric.links();
+        let ids = (0..links.len()).map(cm_core::ids::LinkId::from_index);
+        Ok(Columns::new(py)
+            .words("link", ids.map(|id| fabric.link_name(id)))?
+            .words("src", links.iter().map(|link| &fabric.node(link.src).name))?
+            .words("dst", links.iter().map(|link| &fabric.node(link.dst).name))?
+            .words("kind", links.iter().map(|link| fabric.kind_name(link.kind)))?
+            .ints("plane", links.iter().map(|link| or_minus_one(link.plane)))?
+            .ints("nominal_rate_Bps", links.iter().map(|link| link.nominal_rate_Bps as i64))?
+            .ints("rate_Bps", links.iter().map(|link| link.rate_Bps as i64))?
+            .ints("latency_ps", links.iter().map(|link| link.latency_ps as i64))?
+            .bools("ordinary", links.iter().map(|link| link.ordinary).collect())?
+            .done())
+    }
+
+    /// The same fabric with slower or failed links.
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
+    fn degrade(&self, py: Python<'_>, factors: Vec<(String, f64)>) -> PyResult<Self> {
+        let fabric = self.fabric.degrade(&factors).map_err(|error| raise_fabric(py, error))?;
+        let recipe = match &self.recipe {
+            Recipe::Preset { name, params, degraded } => {
+                let mut degraded = degraded.clone();
+                degraded.extend(factors.iter().cloned());
+                Recipe::Preset { name: name.clone(), params: params.clone(), degraded }
+            }
+            Recipe::Columns => Recipe::Columns,
+        };
+        Ok(Self { fabric: Arc::new(fabric), recipe })
+    }
+
+    /// The levels of a list of endpoints, as groups of rank indices.
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
+    fn levels(&self, py: Python<'_>, endpoints: Vec<u32>) -> PyResult<Levels> {
+        let team = self.fabric.team(&endpoints).map_err(|error| raise_fabric(py, error))?;
+        let groups = |level: &cm_core::team::Level| {
+            level.groups.iter().map(|group| group.iter().map(|rank| rank.0).collect()).collect()
+        };
+        Ok(team.levels().iter().map(|level| (level.name.clone(), groups(level))).collect())
+    }
+
+    /// Columns of every equal-cost path between two endpoints, a row per path and hop.
+    fn paths<'py>(&self, py: Python<'py>, src: u32, dst: u32) -> PyResult<Bound<'py, PyDict>> {
+        let node = |endpoint| {
+            let nodes = self.fabric.rank_nodes(&[endpoint]);
+            nodes.map(|nodes| nodes[0]).map_err(|error| raise_fabric(py, error))
+        };
+        let network = Network::of_links(&self.fabric);
+        let paths = network.paths(node(src)?, node(dst)?).map_err(|error| raise_fabric(py, error))?;
+        let rows = || {
+            paths.iter().enumerate().flat_map(|(path, links)| {
+                links.iter().enumerate().map(move |(hop, link)| (path, hop, *link))
+            })
+        };
+        Ok(Columns::new(py)
+            .ints("path", rows().map(|(path, _, _)| path as i64))?
+            .ints("hop", rows().map(|(_, hop, _)| hop as i64))?
+            .words("link", rows().map(|(_, _, link)| self.fabric.link_name(link)))?
+            .ints("rate_Bps", rows().map(|(_, _, link)| self.fabric.link(link).rate_Bps as i64))?
+            .ints("latency_ps", rows().map(|(_, _, link)| self.fabric.link(link).latency_ps as i64))?
+            .done())
+    }
+
+    /// The endpoint of a node's name.
+    fn endpoint_index(&self, py: Python<'_>, name: &str) -> PyResult<u32> {
+        let node = self.fabric.require_node(name).map_err(|error| raise_fabric(py, error))?;
+        self.fabric
+            .endpoint_of(node)
+            .ok_or_else(|| argument(py, format!("node '{name}' is no endpoint")))
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        self.fabric == other.fabric
+    }
+
+    fn __hash__(&self) -> u64 {
+        u64::from_str_radix(&self.fabric.digest()[..16], 16).expect("a digest is hexadecimal")
+    }
+
+    /// Pickles a preset by its recipe, any other fabric by its columns.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let py = slf.py();
+        let this = slf.get();
+        let class = py.get_type::<Self>();
+        match &this.recipe {
+            Recipe::Preset { name, params, degraded } => {
+                let dict = PyDict::new(py);
+                for (key, value) in params {
+                    match value {
+                        ParamValue::Int(number) => dict.set_item(key, number)?,
+                        ParamValue::Text(word) => dict.set_item(key, word)?,
+                    }
+                }
+                let rebuild = class.getattr("_preset_degraded")?;
+                PyTuple::new(
+                    py,
+                    [rebuild, (name, dict, degraded.clone()).into_pyobject(py)?.into_any()],
+                )
+            }
+            Recipe::Columns => {
+                let rebuild = class.getattr("from_columns")?;
+                let args = (this.name(), this.nodes(py)?, this.links(py)?);
+                PyTuple::new(py, [rebuild, args.into_pyobject(py)?.into_any()])
+            }
+        }
+    }
+
+    /// Rebuilds a pickled preset.
+    #[staticmethod]
+    fn _preset_degraded(
+        py: Python<'_>,
+        name: &str,
+        params: &Bound<'_, PyDict>,
+        degraded: Vec<(String, f64)>,
+    ) -> PyResult<Self> {
+        let fresh = Self::preset(py, name, params)?;
+        if degraded.is_empty() { Ok(fresh) } else { fresh.degrade(py, degraded) }
+    }
+}
+
+/// Columns of `nodes` that are not container levels.
+const NODE_COLUMNS: [&str; 4] = ["node", "kind", "endpoint", "reduction_rate_Bps"];
+
+fn build(
+    py: Python<'_>,
+    name: &str,
+    nodes: &Bound<'_, PyDict>,
+    links: &Bound<'_, PyDict>,
+) -> PyResult<Fabric> {
+    let mut builder = FabricBuilder::new(name, "user's fabric");
+    let names = take_words(nodes, "node")?;
+    let kinds = take_words(nodes, "kind")?;
+    let mut ids = rustc_hash::FxHashMap::default();
+    for (row, (name, kind)) in names.iter().zip(&kinds).enumerate() {
+        let kind = NodeKind::from_name(kind).ok_or_else(|| {
+            let known: Vec<&str> = NodeKind::ALL.iter().map(|kind| kind.name()).collect();
+            argument(py, format!("row {row}: kind '{kind}' is not one of {}", known.join(", ")))
+        })?;
+        ids.insert(name.clone(), builder.node(name, kind));
+    }
+    if let Some(rates) = take_ints_if(nodes, "reduction_rate_Bps")? {
+        for (name, rate) in names.iter().zip(rates) {
+            if let Ok(rate) = u64::try_from(rate) {
+                builder.reduction_rate(ids[name], rate);
+            }
+        }
+    }
+    place_levels(nodes, &names, &ids, &mut builder)?;
+    add_links(py, links, &names, &ids, &mut builder)?;
+    builder.build().map_err(|error| raise_fabric(py, error))
+}
+
+type NodeIds = rustc_hash::FxHashMap<String, cm_core::ids::NodeId>;
+
+fn place_levels(
+    nodes: &Bound<'_, PyDict>,
+    names: &[String],
+    ids: &NodeIds,
+    builder: &mut FabricBuilder,
+) -> PyResult<()> {
+    for key in nodes.keys() {
+        let level: String = key.extract()?;
+        if NODE_COLUMNS.contains(&level.as_str()) {
+            continue;
+        }
+        let containers = take_words(nodes, &level)?;
+        let index = builder.level(&level);
+        let mut numbers: Vec<&str> = Vec::new();
+        for (name, container) in names.iter().zip(&containers).filter(|(_, c)| !c.is_empty()) {
+            let number = numbers.iter().position(|known| known == container).unwrap_or_else(|| {
+                numbers.push(container);
+                numbers.len() - 1
+            });
+            builder.place(ids[name], index, number as u32);
+        }
+    }
+    Ok(())
+}
+
+fn add_links(
+    py: Python<'_>,
+    links: &Bound<'_, PyDict>,
+    names: &[String],
+    ids: &NodeIds,
+    builder: &mut FabricBuilder,
+) -> PyResult<()> {
+    let (src, dst) = (take_words(links, "src")?, take_words(links, "dst")?);
+    let (rate, latency) = (take_ints(links, "rate_Bps")?, take_ints(links, "latency_ps")?);
+    let nominal = take_ints_if(links, "nominal_rate_Bps")?;
+    let plane = take_ints_if(links, "plane")?;
+    let kind = if links.contains("kind")? { Some(take_words(links, "kind")?) } else { None };
+    let ordinary: Option<Vec<bool>> = match links.get_item("ordinary")? {
+        Some(column) => Some(
+            column
+                .call_method0("tolist")?
+                .extract()
+                .map_err(|_| argument(py, "column 'ordinary' must be boolean".to_owned()))?,
+        ),
+        None => None,
+    };
+    let node = |row: usize, name: &String| {
+        ids.get(name).copied().ok_or_else(|| {
+            let hint = cm_core::suggest::nearest(name, names.iter().map(String::as_str));
+            let hint = if hint.is_empty() { String::new() } else { format!("; did you mean {}?", hint.join(", ")) };
+            argument(py, format!("links row {row}: unknown node '{name}'{hint}"))
+        })
+    };
+    for row in 0..src.len() {
+        let unsigned = |what: &str, value: i64| {
+            u64::try_from(value)
+                .map_err(|_| argument(py, format!("links row {row}: {what} must be at least 0, got {value}")))
+        };
+        let kind = builder.kind(kind.as_ref().map_or("link", |kinds| kinds[row].as_str()));
+        let live = unsigned("rate_Bps", rate[row])?;
+        let mut link = Link::new(
+            node(row, &src[row])?,
+            node(row, &dst[row])?,
+            kind,
+            live,
+            unsigned("latency_ps", latency[row])?,
+        );
+        if let Some(nominal) = &nominal {
+            link.nominal_rate_Bps = unsigned("nominal_rate_Bps", nominal[row])?;
+        }
+        link.plane = plane.as_ref().and_then(|planes| u32::try_from(planes[row]).ok());
+        link.ordinary = ordinary.as_ref().is_none_or(|flags| flags[row]);
+        builder.link(link);
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! `Schedule`: a frozen, shared handle on a core schedule.
+
+use std::sync::Arc;
+
+use cm_core::algorithms::{self, AlgorithmError};
+use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split};
+use cm_core::error::Error;
+use cm_core::ids::RankId;
+use cm_core::csr::Csr;
+use cm_core::schedule::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, verify};
+use cm_core::team::{Level, Team};
+use numpy::PyReadonlyArray2;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::columns::{
+    Columns, snapshot_counts, take_ints, take_ints_if, take_lists_if, take_words, to_array,
+};
+use crate::error::{argument, raise};
+use crate::fabric::Levels;
+
+/// Who sends what to whom, proved right unless asked otherwise.
+#[pyclass(frozen, name = "Schedule", module = "cm_collectives._core")]
+pub(crate) struct PySchedule {
+    pub(crate) schedule: Arc<Schedule>,
+}
+
+/// Algorithm options from a dict of integers and strings.
+pub(crate) fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<Options> {
+    let mut options = Options::default();
+    for (key, value) in dict {
+        let key: String = key.extract()?;
+        let value = if let Ok(number) = value.extract::<i64>() {
+            OptionValue::Int(number)
+        } else if let Ok(word) = value.extract::<String>() {
+            OptionValue::Text(word)
+        } else {
+            let given = value.repr()?;
+            let text = format!("option '{key}' must be an integer or a string, got {given}");
+            return Err(argument(py, text));
+        };
+        options = options.with(&key, value);
+    }
+    Ok(options)
+}
+
+/// The split of that name.
+pub(crate) fn split(py: Python<'_>, name: &str) -> PyResult<Split> {
+    match name {
+        "exact" => Ok(Split::Exact),
+        "balanced" => Ok(Split::Balanced),
+        "hccl" => Ok(Split::Hccl),
+        _ => Err(argument(py, format!("split must be exact, balanced or hccl, got '{name}'"))),
+    }
+}
+
+/// The payload of a size or of counts.
+pub(crate) fn payload(
+    py: Python<'_>,
+    size_bytes: Option<u64>,
+    counts: Option<&PyReadonlyArray2<'_, i64>>,
+) -> PyResult<Payload> {
+    match (size_bytes, counts) {
+        (Some(size), None) => Ok(Payload::Bytes(size)),
+        (None, Some(counts)) => Ok(Payload::Counts(snapshot_counts(py, counts)?)),
+        (None, None) => Ok(Payload::None),
+        (Some(_), Some(_)) => {
+            Err(argument(py, "size_bytes and counts exclude each other".to_owned()))
+        }
+    }
+}
+
+/// A team from its levels, innermost first.
+pub(crate) fn team(py: Python<'_>, n_ranks: u32, levels: Levels) -> PyResult<Team> {
+    let levels = levels
+        .into_iter()
+        .map(|(name, groups)| Level {
+            name,
+            groups: groups.into_iter().map(|g| g.into_iter().map(RankId).collect()).collect(),
+        })
+        .collect();
+    Team::new(n_ranks, levels).map_err(|error| raise(py, error.into()))
+}
+
+#[pymethods]
+impl PySchedule {
+    /// The schedule of an algorithm, verified.
+    #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "one question has these parts")]
+    fn build(
+        py: Python<'_>,
+        collective: &str,
+        algorithm: &str,
+        n_ranks: u32,
+        levels: Levels,
+        root: u32,
+        size_bytes: Option<u64>,
+        counts: Option<PyReadonlyArray2<'_, i64>>,
+        options: &Bound<'_, PyDict>,
+        split: &str,
+        memory_limit_bytes: u64,
+    ) -> PyResult<Self> {
+        let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
+        let algorithm = algorithms::lookup(algorithm).map_err(|e| raise(py, e.into()))?;
+        let team = team(py, n_ranks, levels)?;
+        let payload = payload(py, size_bytes, counts.as_ref())?;
+        let options = self::options(py, options)?;
+        let split = self::split(py, split)?;
+        let problem = Problem { collective, team: &team, root: RankId(root), payload, split, options };
+        let built = py.detach(|| {
+            algorithms::check(algorithm, &problem)?;
+            cm_core::simulate::check_memory(algorithm.n_transfers(&problem), memory_limit_bytes)?;
+            algorithms::schedule(algorithm, &problem).map_err(Error::from)
+        });
+        let schedule = Arc::new(built.map_err(|error| raise(py, error))?);
+        Ok(Self { schedule })
+    }
+
+    /// A user's own schedule, from columns.
+    #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "one question has these parts")]
+    fn from_columns(
+        py: Python<'_>,
+        columns: &Bound<'_, PyDict>,
+        collective: &str,
+        n_ranks: u32,
+        root: u32,
+        size_bytes: Option<u64>,
+        counts: Option<PyReadonlyArray2<'_, i64>>,
+        n_chunks: u32,
+        algorithm: &str,
+        verify: bool,
+    ) -> PyResult<Self> {
+        let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
+        let team = Team::flat(n_ranks);
+        let payload = payload(py, size_bytes, counts.as_ref())?;
+        let mut problem = Problem::new(collective, &team, payload);
+        problem.root = RankId(root);
+        problem.check().map_err(|error| raise(py, AlgorithmError::from(error).into()))?;
+        let sizes = ChunkSizes::of(&problem, n_chunks);
+        let parts = parts(py, columns, &problem, sizes, algorithm, n_chunks)?;
+        let schedule = parts.build().map_err(|error| raise(py, error.into()))?;
+        if verify {
+            cm_core::schedule::verify(&schedule).map_err(|error| raise(py, error.into()))?;
+        }
+        Ok(Self { schedule: Arc::new(schedule) })
+    }
+
+    #[getter]
+    fn collective(&self) -> &'static str {
+        self.schedule.collective().name()
+    }
+
+    #[getter]
+    fn algorithm(&self) -> &str {
+        self.schedule.algorithm()
+    }
+
+    #[getter]
+    fn n_ranks(&self) -> u32 {
+        self.schedule.n_ranks()
+    }
+
+    #[getter]
+    fn n_chunks(&self) -> u32 {
+        self.schedule.n_chunks()
+    }
+
+    #[getter]
+    fn n_transfers(&self) -> usize {
+        self.schedule.len()
+    }
+
+    #[getter]
+    fn n_steps(&self) -> u32 {
+        self.schedule.n_steps()
+    }
+
+    #[getter]
+    fn root(&self) -> u32 {
+        self.schedule.root().0
+    }
+
+    /// Proves the schedule right, or names what is wrong.
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        let verified = py.detach(|| verify(&self.schedule));
+        verified.map(|_| ()).map_err(|error| raise(py, error.into()))
+    }
+
+    /// Columns of all transfers.
+    fn transfers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        Ok(transfer_columns(Columns::new(py), &self.schedule)?.done())
+    }
+
+    /// Steps, transfers, bytes per rank, critical path.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = ScheduleStats::of(&self.schedule);
+        let dict = PyDict::new(py);
+        dict.set_item("steps", stats.n_steps)?;
+        dict.set_item("transfers", stats.n_transfers)?;
+        dict.set_item("critical_path", stats.critical_path)?;
+        let floats = |bytes: Vec<cm_core::schedule::Bytes>| {
+            let value = |b: &cm_core::schedule::Bytes| b.numerator as f64 / b.denominator as f64;
+            to_array(py, bytes.iter().map(value).collect::<Vec<f64>>())
+        };
+        dict.set_item("bytes_sent", floats(stats.sent))?;
+        dict.set_item("bytes_received", floats(stats.received))?;
+        Ok(dict)
+    }
+}
+
+/// The schedule's own columns.
+pub(crate) fn transfer_columns<'py>(
+    columns: Columns<'py>,
+    schedule: &Schedule,
+) -> PyResult<Columns<'py>> {
+    let all = || 0..schedule.len();
+    let sizes = schedule.sizes();
+    columns
+        .ints("transfer", all().map(|t| t as i64))?
+        .ints("step", all().map(|t| i64::from(schedule.step()[t])))?
+        .ints("src", all().map(|t| i64::from(schedule.src()[t].0)))?
+        .ints("dst", all().map(|t| i64::from(schedule.dst()[t].0)))?
+        .ints("chunk", all().map(|t| i64::from(schedule.chunks()[t].first)))?
+        .ints("n_chunks", all().map(|t| i64::from(schedule.chunks()[t].count)))?
+        .ints("chunk_stride", all().map(|t| i64::from(schedule.chunks()[t].stride)))?
+        .ints("offset", all().map(|t| sizes.offset_bytes(schedule.chunks()[t]) as i64))?
+        .ints("size_bytes", all().map(|t| sizes.balanced_size_bytes(schedule.chunks()[t]) as i64))?
+        .words("op", all().map(|t| schedule.op()[t].name()))?
+        .lists("depends_on", schedule.depends_on())?
+        .lists("follows", schedule.follows())
+}
+
+/// A user's table as the parts of a schedule.
+fn parts(
+    py: Python<'_>,
+    columns: &Bound<'_, PyDict>,
+    problem: &Problem,
+    sizes: ChunkSizes,
+    algorithm: &str,
+    n_chunks: u32,
+) -> PyResult<ScheduleParts> {
+    let ranks = |name| Ok::<_, PyErr>(unsigned(columns, name)?.into_iter().map(RankId).collect());
+    let first = unsigned(columns, "chunk")?;
+    let count = unsigned_if(columns, "n_chunks")?;
+    let stride = unsigned_if(columns, "chunk_stride")?;
+    let at = |column: &Option<Vec<u32>>, row: usize| {
+        column.as_ref().map_or(Some(1), |values| values.get(row).copied())
+    };
+    let chunks = first
+        .iter()
+        .enumerate()
+        .map(|(row, &first)| {
+            let (count, stride) = at(&count, row).zip(at(&stride, row)).ok_or_else(|| {
+                let text = "columns 'n_chunks' and 'chunk_stride' must be as long as 'chunk'";
+                argument(py, text.to_owned())
+            })?;
+            Ok(ChunkRange { first, count, stride })
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let op = take_words(columns, "op")?;
+    let op = op.iter().enumerate().map(|(row, name)| {
+        let known = [Op::Copy, Op::Reduce, Op::Local];
+        known.into_iter().find(|op| op.name() == name).ok_or_else(|| {
+            argument(py, format!("column 'op' row {row} must be copy, reduce or local, got '{name}'"))
+        })
+    });
+    Ok(ScheduleParts {
+        collective: problem.collective,
+        algorithm: algorithm.to_owned(),
+        n_ranks: problem.n_ranks(),
+        root: problem.root,
+        n_chunks,
+        sizes,
+        step: unsigned_if(columns, "step")?,
+        src: ranks("src")?,
+        dst: ranks("dst")?,
+        chunks,
+        op: op.collect::<PyResult<Vec<_>>>()?,
+        depends_on: edges(columns, "depends_on")?,
+        follows: edges(columns, "follows")?,
+    })
+}
+
+fn to_unsigned(py: Python<'_>, name: &str, values: Vec<i64>) -> PyResult<Vec<u32>> {
+    let narrow = |(row, value): (usize, i64)| {
+        u32::try_from(value).map_err(|_| {
+            argument(py, format!("column '{name}' row {row} must be in 0..2^32, got {value}"))
+        })
+    };
+    values.into_iter().enumerate().map(narrow).collect()
+}
+
+fn unsigned(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<u32>> {
+    to_unsigned(columns.py(), name, take_ints(columns, name)?)
+}
+
+fn unsigned_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Vec<u32>>> {
+    let values = take_ints_if(columns, name)?;
+    values.map(|values| to_unsigned(columns.py(), name, values)).transpose()
+}
+
+fn edges(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Csr<u32>>> {
+    let Some(rows) = take_lists_if(columns, name)? else { return Ok(None) };
+    let mut csr = Csr::default();
+    for row in rows {
+        csr.push_row(to_unsigned(columns.py(), name, row)?);
+    }
+    Ok(Some(csr))
+}
