@@ -1,5 +1,18 @@
-"""Exact simulation of collective communication on AI supernodes."""
+"""Exact simulation of collective communication on AI supernodes.
 
+Who sends what to whom, over which links, and when: schedules that are proved right, max-min fair
+sharing without rounding, and integer picoseconds at every border.
+
+>>> import cm_collectives as cm
+>>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
+>>> r = cm.simulate(fabric, "all_reduce", size_bytes=98_000_000, ranks=range(0, 98, 2),
+...                 algorithm="ring")
+>>> r.time_ps  # 2 * 48/49 * 98 MB / 196 GB/s: 49 dies of different packages
+979591837
+"""
+
+from ._core import __version__
+from .collectives import Schedule, algorithms, schedule
 from .errors import (
     ArgumentError,
     CmError,
@@ -8,12 +21,35 @@ from .errors import (
     UnsupportedError,
     VerifyError,
 )
+from .fabric import Fabric, presets
+from .result import Certificate, Result
+from .simulate import Job, simulate, simulate_flows
+from .sweep import grid, sweep
+from .team import Team
+from .tune import tune
+from .versions import show_versions
 
 __all__ = [
     "ArgumentError",
+    "Certificate",
     "CmError",
+    "Fabric",
+    "Job",
     "LimitError",
+    "Result",
+    "Schedule",
     "SpecError",
+    "Team",
     "UnsupportedError",
     "VerifyError",
+    "__version__",
+    "algorithms",
+    "grid",
+    "presets",
+    "schedule",
+    "show_versions",
+    "simulate",
+    "simulate_flows",
+    "sweep",
+    "tune",
 ]

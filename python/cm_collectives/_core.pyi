@@ -1,17 +1,15 @@
-"""The extension module: everything that simulates. Plain values and NumPy columns cross this border.
-
-Columns are dicts from a name to one value per row: NDArray (int64, float64, bool) or list[str]. A
-list of integers per row named `x` crosses as `x_offsets` (int64, one more than rows) and `x_values`
-(int64). "No value" is -1 in integer columns and "" in text columns; Python turns both into nulls.
-Every function raises the classes of `cm_collectives.errors`.
-"""
+# The extension module: everything that simulates. Plain values and NumPy columns cross this border.
+#
+# Columns are dicts from a name to one value per row: NDArray (int64, float64, bool) or list[str]. A
+# list of integers per row named `x` crosses as `x_offsets` (int64, one more than rows) and
+# `x_values` (int64). "No value" is -1 in integer columns, "" in text and NaN in float columns;
+# Python turns them into nulls. Every function raises the classes of `cm_collectives.errors`.
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 _Columns: TypeAlias = dict[str, Any]
 _Options: TypeAlias = dict[str, int | str]  # options of an algorithm; None values are left out
@@ -28,15 +26,14 @@ def routings() -> _Columns: ...  # routing, description
 def busbw_factor(collective: str, n_ranks: int) -> tuple[int, int]: ...  # numerator, denominator
 def build_info() -> dict[str, str]: ...
 
+# Endpoints, switches and directed links; valid once it exists.
 @final
 class Fabric:
-    """Endpoints, switches and directed links; valid once it exists."""
-
     @staticmethod
     def preset(name: str, params: dict[str, int | str]) -> Fabric: ...
-    # nodes: node, kind (list[str]: endpoint, cpu, nic, switch), containers (dict from level name,
-    # innermost first, to list[str | None]); links: src, dst (list[str]), rate_Bps, latency_ps, and
-    # optionally kind (list[str]), plane (-1 for none), nominal_rate_Bps, ordinary (bool)
+    # nodes: node, kind (list[str]: endpoint, cpu, nic, switch), optionally reduction_rate_Bps, and
+    # a text column per container level, innermost first; links: src, dst (list[str]), rate_Bps,
+    # latency_ps, and optionally kind (list[str]), plane, nominal_rate_Bps, ordinary (bool)
     @staticmethod
     def from_columns(name: str, nodes: _Columns, links: _Columns) -> Fabric: ...
     @property
@@ -47,21 +44,22 @@ class Fabric:
     def digest(self) -> str: ...
     @property
     def n_endpoints(self) -> int: ...
-    def nodes(self) -> _Columns: ...  # node, kind, endpoint, and a text column per container level
+    # node, kind, endpoint, reduction_rate_Bps, and a text column per container level
+    def nodes(self) -> _Columns: ...
     # link, src, dst, kind, plane, nominal_rate_Bps, rate_Bps, latency_ps, ordinary
     def links(self) -> _Columns: ...
     def degrade(self, factors: list[tuple[str, float]]) -> Fabric: ...
     def levels(self, endpoints: Sequence[int]) -> _Levels: ...
-    def paths(self, src: int, dst: int) -> _Columns: ...  # path, hop, link: a row per path and hop
+    # path, hop, link, rate_Bps, latency_ps: a row per path and hop
+    def paths(self, src: int, dst: int) -> _Columns: ...
     def endpoint_index(self, name: str) -> int: ...
-    def __reduce__(self) -> Any: ...  # by content
+    def __reduce__(self) -> tuple[Any, ...]: ...  # by content
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+# A DAG of transfers that computes its collective.
 @final
 class Schedule:
-    """A DAG of transfers that computes its collective."""
-
     @staticmethod
     def build(
         collective: str,
@@ -85,6 +83,7 @@ class Schedule:
         size_bytes: int | None,
         counts: NDArray[np.int64] | None,
         n_chunks: int,
+        algorithm: str,
         verify: bool,
     ) -> Schedule: ...
     @property
@@ -109,12 +108,11 @@ class Schedule:
     def transfers(self) -> _Columns: ...
     # steps, transfers, bytes_sent, bytes_received (NDArray, one value per rank), critical_path
     def stats(self) -> dict[str, Any]: ...
-    def __reduce__(self) -> Any: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
+# How to run: routing, synchronization, engine and limits.
 @final
 class Settings:
-    """How to run: routing, synchronization, engine and limits."""
-
     # sync: none, pairwise, barrier; engine: fluid, bound; arithmetic: pair, extended, rational
     def __new__(
         cls,
@@ -128,10 +126,9 @@ class Settings:
         event_limit: int,
     ) -> Self: ...
 
+# A finished simulation.
 @final
 class Run:
-    """A finished simulation."""
-
     @property
     def time_ps(self) -> int: ...
     @property
@@ -159,10 +156,9 @@ class Run:
     def explain(self) -> str: ...
     def certificate(self) -> Certificate: ...
 
+# The proof that the rates of a run are max-min fair at all times.
 @final
 class Certificate:
-    """The proof that the rates of a run are max-min fair at all times."""
-
     @property
     def time_ps(self) -> int: ...
     @property
@@ -211,10 +207,9 @@ def simulate_flows(
     settings: Settings,
 ) -> Run: ...
 
+# One scenario of a batch; valid once it exists.
 @final
 class Case:
-    """One scenario of a batch; valid once it exists."""
-
     def __new__(
         cls,
         fabric: Fabric,

@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeAlias
 
 from . import _core
 from .errors import ArgumentError, UnsupportedError
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from .team import Team
 
-    Size = SupportsIndex | float | str
-    Counts = NDArray[Any] | Sequence[Sequence[SupportsIndex | float]]
-    Ranks = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Team
-    Levels = Mapping[str, Sequence[Sequence[int]]] | Sequence[Sequence[int]]
-    Starts = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]]
+    Size: TypeAlias = SupportsIndex | float | str
+    Counts: TypeAlias = NDArray[Any] | Sequence[Sequence[SupportsIndex | float]]
+    Ranks: TypeAlias = "SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Team"
+    Levels: TypeAlias = Mapping[str, Sequence[Sequence[int]]] | Sequence[Sequence[int]]
+    Starts: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]]
 
 # Integers up to here are exact as doubles too, so a size means the same in every column.
 MAX_SIZE_BYTES = 2**53
@@ -116,9 +116,7 @@ def size(value: object, name: str = "size_bytes") -> int:
 
 def _integral(value: float, name: str) -> int:
     if not value.is_integer():  # False for NaN and infinities
-        raise ArgumentError(
-            f"{name} must be a whole number of bytes from 0 to {MAX_SIZE_BYTES} (2^53), got {value!r}"
-        )
+        raise ArgumentError(f"{name} must be a whole number of bytes, at most 2^53, got {value!r}")
     return int(value)
 
 
@@ -129,7 +127,8 @@ def _parsed_size(value: str, name: str) -> int:
     whole, fraction, unit = match[1], match[2] or "", match[3]
     if unit not in _UNITS:
         raise ArgumentError(f"{name} must be {_SIZE_FORMS}, got {value!r}{_unit_hint(match)}")
-    number, rest = divmod(int(whole + fraction) * _UNITS[unit], 10 ** len(fraction))
+    tens: int = 10 ** len(fraction)
+    number, rest = divmod(int(whole + fraction) * _UNITS[unit], tens)
     if rest:
         raise ArgumentError(f"{name} must be a whole number of bytes, got {value!r}")
     return number
@@ -336,9 +335,7 @@ def start_times(start_ps: object, n_ranks: int) -> list[int]:
     if hasattr(start_ps, "__index__") and not hasattr(start_ps, "__len__"):
         return [integer(start_ps, "start_ps", 0, MAX_TIME_PS)]
     if isinstance(start_ps, (str, bytes, Mapping)) or not isinstance(start_ps, Iterable):
-        raise ArgumentError(
-            f"start_ps must be an integer >= 0 or one per rank, got {start_ps!r}"
-        )
+        raise ArgumentError(f"start_ps must be an integer >= 0 or one per rank, got {start_ps!r}")
     starts = [integer(start, f"start_ps[{i}]", 0, MAX_TIME_PS) for i, start in enumerate(start_ps)]
     if len(starts) != n_ranks:
         raise ArgumentError(
@@ -388,9 +385,7 @@ class Question(NamedTuple):
             settings,
         )
 
-    def run(
-        self, fabric: _core.Fabric, start_ps: list[int], settings: _core.Settings
-    ) -> _core.Run:
+    def run(self, fabric: _core.Fabric, start_ps: list[int], settings: _core.Settings) -> _core.Run:
         """Return the simulated answer."""
         return _core.simulate(
             fabric,
@@ -557,17 +552,18 @@ _QUESTION = frozenset(
 _SETTINGS = frozenset(
     ("routing", "seed", "planes", "engine", "engine_options", "sync", "barrier_per_step")
 )
+# Every other keyword is an option of the algorithm.
+KEYWORDS = _QUESTION | _SETTINGS | {"start_ps"}
 
 
 def ask(n_endpoints: int, collective: object, keywords: Mapping[str, Any]) -> Asked:
     """Return the checked form of `simulate(fabric, collective, **keywords)`.
 
-    A keyword that is none of ours is an option of the algorithm.
+    A keyword that is not in `KEYWORDS` is an option of the algorithm.
     """
     question = {name: value for name, value in keywords.items() if name in _QUESTION}
     run = {name: value for name, value in keywords.items() if name in _SETTINGS}
-    ours = _QUESTION | _SETTINGS | {"start_ps"}
-    options = {name: value for name, value in keywords.items() if name not in ours}
+    options = {name: value for name, value in keywords.items() if name not in KEYWORDS}
     checked = ask_question(n_endpoints, collective, options=options, **question)
     starts = start_times(keywords.get("start_ps", 0), len(checked.endpoints))
     return Asked(checked, starts, settings(**run))

@@ -166,6 +166,7 @@ class Schedule:
         counts: Counts | None = None,
         root: SupportsIndex = 0,
         chunks: SupportsIndex | None = None,
+        algorithm: str = "custom",
         verify: bool = True,
     ) -> Schedule:
         """Return a schedule of your own making.
@@ -189,6 +190,8 @@ class Schedule:
             Root rank of a rooted collective.
         chunks : int, optional
             Chunks that the data is cut into; by default the fewest that the frame speaks of.
+        algorithm : str
+            What `Schedule.algorithm` says.
         verify : bool
             Whether to prove at once that the transfers compute the collective. A schedule that was
             not verified can be inspected; `simulate` refuses it unless it passes.
@@ -201,12 +204,15 @@ class Schedule:
         ------
         ArgumentError
             If a column is missing, unknown, of the wrong dtype or null.
+        SpecError
+            If the rows are no schedule: a rank or chunk that does not exist, a cycle, no order.
         VerifyError
             If the transfers do not compute the collective; names transfer, rank, chunk and rule.
 
         Examples
         --------
-        >>> frame = pl.DataFrame({"step": [0], "src": [0], "dst": [1], "chunk": [0], "op": ["copy"]})
+        >>> columns = {"step": [0], "src": [0], "dst": [1], "chunk": [0], "op": ["copy"]}
+        >>> frame = pl.DataFrame(columns)
         >>> s = cm.Schedule.from_frame(frame, collective="broadcast", ranks=2, size_bytes=100)
         >>> s.verify()
         True
@@ -224,6 +230,7 @@ class Schedule:
             what.size_bytes,
             what.counts,
             0 if chunks is None else integer(chunks, "chunks", 1, MAX_CHUNKS),
+            text(algorithm, "algorithm"),
             verify,
         )
         return Schedule(core, what, verified=verify)
@@ -241,7 +248,7 @@ class Schedule:
 
     @property
     def algorithm(self) -> str:
-        """Name of the algorithm; "custom" for a schedule from a frame.
+        """Name of the algorithm; of a schedule from a frame, what was given there.
 
         Examples
         --------
@@ -425,11 +432,11 @@ def _unpickled(core: _core.Schedule, payload: Payload, verified: bool) -> Schedu
 
 
 def _check_numbering(columns: Columns) -> None:
-    """A column `transfer` must number the rows, since the edges speak of row numbers."""
+    """Refuse a column `transfer` that does not number the rows: the edges speak of rows."""
     for row, number in enumerate(columns.get("transfer", ())):
         if number != row:
             raise ArgumentError(
-                f"schedule: column 'transfer' must number the rows from 0, got {number} in row {row}"
+                f"schedule: column 'transfer' must number the rows, got {number} in row {row}"
             )
 
 

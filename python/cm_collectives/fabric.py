@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex
 
 from . import _core
 from .arguments import algorithm_options, ask, endpoints, integer, size_array, text
@@ -41,6 +41,7 @@ _NODE_COLUMNS = (
     Column("node", "text"),
     Column("kind", "text"),
     Column("endpoint", "integer", required=False, nullable=True),
+    Column("reduction_rate_Bps", "integer", required=False, nullable=True),
 )
 _LINK_ORDER = (
     "link",
@@ -72,6 +73,14 @@ def presets() -> pl.DataFrame:
     return to_frame(_core.presets())
 
 
+class _Memo(Protocol):
+    """What `functools.lru_cache` makes of `_time_ps`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> int: ...  # noqa: ANN401
+    def cache_info(self) -> Any: ...  # noqa: ANN401
+    def cache_clear(self) -> None: ...
+
+
 class CacheInfo(NamedTuple):
     """How a fabric's memory of answers is used, as `functools.lru_cache` reports it."""
 
@@ -97,6 +106,7 @@ class Fabric:
     __slots__ = ("__weakref__", "_frames", "_memo", "_recipe", "core")
 
     core: _core.Fabric
+    _memo: _Memo
 
     def __init__(
         self, core: _core.Fabric, recipe: tuple[str, dict[str, int | str]] | None = None
@@ -137,22 +147,24 @@ class Fabric:
         >>> fabric is cm.Fabric.preset("cm384", timing="line_rate")
         True
         """
-        return _preset(name, **params)
+        if not _are_hashable(name, *params.values()):
+            return _make_preset(name, params)  # which refuses what cannot be a key
+        return _preset(name, **params)  # type: ignore[arg-type] # hashable, as was asked above
 
     @staticmethod
     def from_frames(nodes: pl.DataFrame, links: pl.DataFrame, *, name: str = "custom") -> Fabric:
         """Return a machine described by two frames.
 
         Endpoints are numbered in the order of their rows. Only switches forward: endpoints, CPUs
-        and NICs begin and end paths. Rates of local reduction are not part of the frames; there is
-        no limit on them.
+        and NICs begin and end paths.
 
         Parameters
         ----------
         nodes : polars.DataFrame
-            `node` (String, unique), `kind` (String: "endpoint", "cpu", "nic" or "switch"). Each
-            other text column is a level of containers, innermost first: "package", "node_group"
-            and so on, null where a node is in none. A column `endpoint` is ignored.
+            `node` (String, unique), `kind` (String: "endpoint", "cpu", "nic" or "switch").
+            Optional: `reduction_rate_Bps` (integer, or null for no limit). Each other text column
+            is a level of containers, innermost first, null where a node is in none; the level
+            "node" is the column `node_group`. A column `endpoint` is ignored.
         links : polars.DataFrame
             One row per direction: `src`, `dst` (String), `rate_Bps`, `latency_ps` (integers).
             Optional: `kind` (String), `plane` (integer or null), `nominal_rate_Bps` (integer, the
@@ -173,27 +185,27 @@ class Fabric:
         Examples
         --------
         >>> nodes = pl.DataFrame({"node": ["a", "b", "s"], "kind": ["endpoint"] * 2 + ["switch"]})
-        >>> links = pl.DataFrame(
-        ...     {"src": ["a", "s"], "dst": ["s", "b"], "rate_Bps": [10**9] * 2, "latency_ps": [5] * 2}
+        >>> links = pl.DataFrame({"src": ["a", "s"], "dst": ["s", "b"]}).with_columns(
+        ...     rate_Bps=10**9, latency_ps=5
         ... )
         >>> cm.Fabric.from_frames(nodes, links).n_endpoints
         2
         """
         nodes = collected(nodes, "nodes")
         known = [column.name for column in _NODE_COLUMNS]
-        levels = [Column(each, "text", nullable=True) for each in nodes.columns if each not in known]
+        levels = [
+            Column(each, "text", nullable=True) for each in nodes.columns if each not in known
+        ]
         node_columns = from_frame(nodes, "nodes", [*_NODE_COLUMNS, *levels])
         node_columns.pop("endpoint", None)
-        containers = {level.name: node_columns.pop(level.name) for level in levels}
+        for level in levels:
+            node_columns[level.name] = [each or "" for each in node_columns[level.name]]
         link_columns = from_frame(links, "links", [*_LINK_COLUMNS, _DERIVED_LINK_COLUMN])
         link_columns.pop("link", None)
-        if "plane" in link_columns:
-            link_columns["plane"] = _without_nulls(link_columns["plane"])
-        return Fabric(
-            _core.Fabric.from_columns(
-                text(name, "name"), {**node_columns, "containers": containers}, link_columns
-            )
-        )
+        for columns, column in ((node_columns, "reduction_rate_Bps"), (link_columns, "plane")):
+            if column in columns:
+                columns[column] = _without_nulls(columns[column])
+        return Fabric(_core.Fabric.from_columns(text(name, "name"), node_columns, link_columns))
 
     @property
     def name(self) -> str:
@@ -234,7 +246,8 @@ class Fabric:
         """Endpoints, CPUs, NICs and switches.
 
         One row per node: `node`, `kind` (String), `endpoint` (Int64, its number as a rank; null for
-        the others), and a String column per level of containers (null outside of them).
+        the others), `reduction_rate_Bps` (Int64, null for no limit), and a String column per level
+        of containers, innermost first (null outside of them); the level "node" is `node_group`.
 
         Examples
         --------
@@ -263,8 +276,8 @@ class Fabric:
         if which not in self._frames:
             if which == "nodes":
                 columns = self.core.nodes()
-                levels = [name for name in columns if name not in ("node", "kind", "endpoint")]
-                self._frames[which] = to_frame(columns, ["endpoint", *levels])
+                nullable = [name for name in columns if name not in ("node", "kind")]
+                self._frames[which] = to_frame(columns, nullable)
             else:
                 columns = self.core.links()
                 self._frames[which] = to_frame(columns, ["plane"]).select(_LINK_ORDER)
@@ -317,7 +330,8 @@ class Fabric:
         Returns
         -------
         polars.DataFrame
-            One row per path and hop: `path`, `hop` (Int64), `link` (String).
+            One row per path and hop: `path`, `hop` (Int64), `link` (String), `rate_Bps`,
+            `latency_ps` (Int64).
 
         Raises
         ------
@@ -406,14 +420,14 @@ class Fabric:
         >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
         1000000000
         """
+        if isinstance(ranks, list) or hasattr(ranks, "tolist"):
+            ranks = tuple(endpoints(ranks, self.n_endpoints))
         try:
             return self._memo(collective, size_bytes, ranks, algorithm, **question)
         except TypeError:
-            if _are_hashable(collective, size_bytes, ranks, algorithm, *question.values()):
+            if _are_hashable(size_bytes, *question.values()):
                 raise
-        chosen = None if ranks is None else tuple(endpoints(ranks, self.n_endpoints))
-        ask_once = self._memo if _are_hashable(size_bytes, *question.values()) else self._memo.__wrapped__
-        return ask_once(collective, size_bytes, chosen, algorithm, **question)
+        return _time_ps(self.core, collective, size_bytes, ranks, algorithm, **question)
 
     def time_s(
         self,
@@ -439,9 +453,10 @@ class Fabric:
         >>> fabric.time_s("all_reduce", size_bytes=270_000_000, ranks=2, algorithm="ring")
         0.001
         """
-        return self.time_ps(
-            collective, size_bytes, ranks=ranks, algorithm=algorithm, **question
-        ) / PS_PER_S
+        return (
+            self.time_ps(collective, size_bytes, ranks=ranks, algorithm=algorithm, **question)
+            / PS_PER_S
+        )
 
     def times_s(
         self,
@@ -541,7 +556,9 @@ class Fabric:
     def __repr__(self) -> str:
         """Name the machine, its endpoints and its digest."""
         title = f", {self.core.title}" if self.core.title else ""
-        return f"Fabric({self.name}: {self.n_endpoints} endpoints{title}, digest {self.digest[:12]})"
+        return (
+            f"Fabric({self.name}: {self.n_endpoints} endpoints{title}, digest {self.digest[:12]})"
+        )
 
 
 # Equal presets are one object, whatever the spelling of their parameters.
@@ -551,7 +568,11 @@ _sharing = threading.Lock()
 
 # typed: nodes=True must be refused even after nodes=1.
 @lru_cache(maxsize=1024, typed=True)
-def _preset(name: str, **params: SupportsIndex | str) -> Fabric:
+def _preset(name: str, **params: Hashable) -> Fabric:
+    return _make_preset(name, params)
+
+
+def _make_preset(name: str, params: Mapping[str, object]) -> Fabric:
     checked = algorithm_options(params)
     core = _core.Fabric.preset(text(name, "name"), checked)
     with _sharing:

@@ -114,9 +114,7 @@ def _present(frame: pl.DataFrame, column: Column, what: str, columns: Sequence[C
         return True
     if column.required:
         required = [each for each in columns if each.required]
-        raise ArgumentError(
-            f"{what}: missing column {column.name!r}; required: {_names(required)}"
-        )
+        raise ArgumentError(f"{what}: missing column {column.name!r}; required: {_names(required)}")
     return False
 
 

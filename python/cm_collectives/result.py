@@ -326,7 +326,10 @@ class Result:
         """Tell the question, the time, the bandwidths and how close to the bound it is."""
         parts = [f"{self.time_s * 1e6:.6g} us"]
         if self.algbw_Bps is not None and self.busbw_Bps is not None:
-            parts += [f"algbw {self.algbw_Bps / 1e9:.4g} GB/s", f"busbw {self.busbw_Bps / 1e9:.4g} GB/s"]
+            parts += [
+                f"algbw {self.algbw_Bps / 1e9:.4g} GB/s",
+                f"busbw {self.busbw_Bps / 1e9:.4g} GB/s",
+            ]
         if self.efficiency is not None:
             parts.append(f"{self.efficiency:.1%} of the bound")
         return (
@@ -359,9 +362,7 @@ def _answer_of(run: _core.Run) -> _Answer:
     )
 
 
-def _unpickled(
-    asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer
-) -> Result:
+def _unpickled(asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer) -> Result:
     return Result(asked, replay, extra=extra, answer=answer)
 
 
@@ -503,9 +504,7 @@ _RECORD_COLUMNS = (
 )
 
 
-def _taken(
-    frame: pl.DataFrame | None, what: str, columns: tuple[Column, ...]
-) -> Columns | None:
+def _taken(frame: pl.DataFrame | None, what: str, columns: tuple[Column, ...]) -> Columns | None:
     import numpy as np
 
     if frame is None:

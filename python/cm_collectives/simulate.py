@@ -271,7 +271,7 @@ def simulate(
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
-    given = {
+    given: dict[str, Any] = {
         "size_bytes": size_bytes,
         "per_rank_bytes": per_rank_bytes,
         "counts": counts,
@@ -296,7 +296,7 @@ def simulate(
     if isinstance(collective, str):
         return _simulate_collective(fabric, collective, given, run)
     if isinstance(collective, Schedule):
-        return _simulate_jobs(fabric, [Job(collective, **given)], run)
+        return _simulate_jobs(fabric, [_job(collective, given)], run)
     if given:
         raise ArgumentError(
             f"{', '.join(given)} must be said by each Job, not to simulate() of several"

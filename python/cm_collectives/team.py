@@ -116,7 +116,7 @@ class Team:
         if prod(lengths.values()) != n_ranks:
             product = " * ".join(f"{name}={length}" for name, length in lengths.items())
             raise ArgumentError(
-                f"the axes must multiply to the {n_ranks} ranks of the team, got {product or 'none'}"
+                f"the axes must multiply to the {n_ranks} ranks of the team, got {product or 1}"
             )
         for name in lengths:
             if name in self._levels:
