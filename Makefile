@@ -98,7 +98,7 @@ $(VENV)/.dev: pyproject.toml
 	@command -v cc >/dev/null \
 	    || { echo 'make: cc is needed on PATH; install a C compiler (Debian: gcc libc6-dev)' >&2; exit 1; }
 	@echo '== install the development tools in .venv'
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(GROUP) dev > $(VENV)/dev.txt
 	@$(PIP) install -r $(VENV)/dev.txt
 	@touch $@

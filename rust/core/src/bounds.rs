@@ -97,8 +97,15 @@ impl Groups {
             entering: vec![0; n],
             members: vec![Vec::new(); n],
         };
-        for link in fabric.links().iter().filter(|link| usable(fabric, is_rank, link)) {
-            let (from, to) = (self.of_node[link.src.index()], self.of_node[link.dst.index()]);
+        for link in fabric
+            .links()
+            .iter()
+            .filter(|link| usable(fabric, is_rank, link))
+        {
+            let (from, to) = (
+                self.of_node[link.src.index()],
+                self.of_node[link.dst.index()],
+            );
             if from == to {
                 continue;
             }
@@ -122,11 +129,20 @@ fn all_groups(fabric: &Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec<Groups
     for (rank, node) in nodes.iter().enumerate() {
         single[node.index()] = Some(rank as u32);
     }
-    let names = nodes.iter().map(|&node| fabric.node(node).name.clone()).collect();
-    let mut groups = vec![Groups { of_node: single, names }];
+    let names = nodes
+        .iter()
+        .map(|&node| fabric.node(node).name.clone())
+        .collect();
+    let mut groups = vec![Groups {
+        of_node: single,
+        names,
+    }];
     for level in fabric.levels() {
         let name = |container: u32| {
-            let first = level.container_of.iter().position(|c| *c == Some(container));
+            let first = level
+                .container_of
+                .iter()
+                .position(|c| *c == Some(container));
             let node = first.map_or("", |node| fabric.nodes()[node].name.as_str());
             format!("the {} of {node}", level.name)
         };
@@ -137,8 +153,14 @@ fn all_groups(fabric: &Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec<Groups
             .enumerate()
             .map(|(node, container)| container.filter(|_| is_rank[node]))
             .collect();
-        groups.push(Groups { of_node: ranks_only, names: names.clone() });
-        groups.push(Groups { of_node: level.container_of.clone(), names });
+        groups.push(Groups {
+            of_node: ranks_only,
+            names: names.clone(),
+        });
+        groups.push(Groups {
+            of_node: level.container_of.clone(),
+            names,
+        });
     }
     groups
 }
@@ -146,7 +168,10 @@ fn all_groups(fabric: &Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec<Groups
 /// The largest of all bounds; a demand of one rank or of nothing takes no time.
 pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
     let n = demand.nodes.len();
-    let mut best = Bound { time_ps: 0, binding: "nothing to do".to_owned() };
+    let mut best = Bound {
+        time_ps: 0,
+        binding: "nothing to do".to_owned(),
+    };
     if n < 2 || demand.is_empty() {
         return best;
     }
@@ -159,22 +184,30 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
         if rate > 0 && bytes > 0 {
             let time_ps = (bytes * PS_PER_S).div_ceil(per * rate);
             if time_ps > best.time_ps {
-                best = Bound { time_ps, binding: what() };
+                best = Bound {
+                    time_ps,
+                    binding: what(),
+                };
             }
         }
     };
     for groups in all_groups(fabric, &is_rank, demand.nodes) {
         let border = groups.border(fabric, &is_rank, demand.nodes);
-        let occupied: Vec<usize> =
-            (0..groups.names.len()).filter(|&g| !border.members[g].is_empty()).collect();
+        let occupied: Vec<usize> = (0..groups.names.len())
+            .filter(|&g| !border.members[g].is_empty())
+            .collect();
         if occupied.len() < 2 {
             continue;
         }
         for &group in &occupied {
             let (out, into, per) = demand.crossing(&border.members[group]);
             let name = &groups.names[group];
-            consider(out, per, border.leaving[group], &|| format!("the links out of {name}"));
-            consider(into, per, border.entering[group], &|| format!("the links into {name}"));
+            consider(out, per, border.leaving[group], &|| {
+                format!("the links out of {name}")
+            });
+            consider(into, per, border.entering[group], &|| {
+                format!("the links into {name}")
+            });
         }
         if demand.collective == Collective::AllReduce {
             let (total, per) = demand.total();
@@ -182,12 +215,20 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
             let leaving: u128 = occupied.iter().map(|&g| border.leaving[g]).sum();
             let entering: u128 = occupied.iter().map(|&g| border.entering[g]).sum();
             let name = &groups.names[occupied[0]];
-            consider(messages, per, leaving, &|| format!("the links out of {name} and its peers"));
-            consider(messages, per, entering, &|| format!("the links into {name} and its peers"));
+            consider(messages, per, leaving, &|| {
+                format!("the links out of {name} and its peers")
+            });
+            consider(messages, per, entering, &|| {
+                format!("the links into {name} and its peers")
+            });
         }
     }
     let latency = latency_bound(fabric, demand, &is_rank);
-    if latency.time_ps > best.time_ps { latency } else { best }
+    if latency.time_ps > best.time_ps {
+        latency
+    } else {
+        best
+    }
 }
 
 impl Demand<'_> {
@@ -271,7 +312,9 @@ impl Demand<'_> {
         }
         match (&self.volume, self.collective) {
             (Volume::Counts(counts), _) => counts[src * self.nodes.len() + dst] > 0,
-            (_, Collective::Broadcast | Collective::Scatter | Collective::SendRecv) => src == self.root,
+            (_, Collective::Broadcast | Collective::Scatter | Collective::SendRecv) => {
+                src == self.root
+            }
             (_, Collective::Reduce | Collective::Gather) => dst == self.root,
             _ => true,
         }
@@ -281,12 +324,16 @@ impl Demand<'_> {
 /// The largest zero-load latency from any rank to some of the ranks that must hear of it.
 fn latency_bound(fabric: &Fabric, demand: &Demand, is_rank: &[bool]) -> Bound {
     let n = demand.nodes.len();
-    let mut destinations: Vec<usize> =
-        (0..LATENCY_DESTINATIONS).map(|k| k * (n - 1) / (LATENCY_DESTINATIONS - 1)).collect();
+    let mut destinations: Vec<usize> = (0..LATENCY_DESTINATIONS)
+        .map(|k| k * (n - 1) / (LATENCY_DESTINATIONS - 1))
+        .collect();
     destinations.push(demand.root);
     destinations.sort_unstable();
     destinations.dedup();
-    let mut best = Bound { time_ps: 0, binding: "nothing to do".to_owned() };
+    let mut best = Bound {
+        time_ps: 0,
+        binding: "nothing to do".to_owned(),
+    };
     for dst in destinations {
         let latencies = latencies_to(fabric, demand.nodes[dst], is_rank);
         for src in (0..n).filter(|&src| demand.exchanges(src, dst)) {
@@ -319,9 +366,16 @@ fn latencies_to<'a>(
         }
         least[class.index()] = Some(latency);
         let forwards = bundles.forwards(class)
-            || bundles.members(class).iter().any(|node| is_rank[node.index()]);
+            || bundles
+                .members(class)
+                .iter()
+                .any(|node| is_rank[node.index()]);
         if forwards {
-            for hop in bundles.inward(class).iter().filter(|hop| least[hop.other.index()].is_none()) {
+            for hop in bundles
+                .inward(class)
+                .iter()
+                .filter(|hop| least[hop.other.index()].is_none())
+            {
                 heap.push(Reverse((latency + hop.latency_ps, hop.other)));
             }
         }
@@ -334,7 +388,11 @@ fn latencies_to<'a>(
 pub fn route_bound_ps(workload: &Workload) -> u128 {
     let heaviest = heaviest_resource(workload);
     let chain = critical_path(workload);
-    [heaviest, chain].iter().map(floor_of_ceil).max().unwrap_or(0)
+    [heaviest, chain]
+        .iter()
+        .map(floor_of_ceil)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The exact time rounded up, or the certain part of it where it straddles a picosecond.
@@ -373,7 +431,9 @@ pub fn resource_times(workload: &Workload) -> Vec<Pair> {
 
 fn heaviest_resource(workload: &Workload) -> Pair {
     let mut ambiguity = Ambiguity::default();
-    resource_times(workload).into_iter().fold(Pair::zero(), |a, b| ambiguity.max(a, b))
+    resource_times(workload)
+        .into_iter()
+        .fold(Pair::zero(), |a, b| ambiguity.max(a, b))
 }
 
 /// The time an operation takes alone: its bytes over the tightest resource of its route.
@@ -381,16 +441,25 @@ pub fn alone_ps(workload: &Workload, op: usize) -> Pair {
     let (numerator, denominator) = workload.size(op);
     let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
     let mut ambiguity = Ambiguity::default();
-    workload.routes.row(workload.op_routes[op] as usize).iter().fold(Pair::zero(), |slowest, i| {
-        let capacity = Pair::from_int(workload.capacities[i.resource as usize]);
-        let time = bytes.mul_int(i.weight).div(&capacity, &capacity.reciprocal());
-        ambiguity.max(slowest, time)
-    })
+    workload
+        .routes
+        .row(workload.op_routes[op] as usize)
+        .iter()
+        .fold(Pair::zero(), |slowest, i| {
+            let capacity = Pair::from_int(workload.capacities[i.resource as usize]);
+            let time = bytes
+                .mul_int(i.weight)
+                .div(&capacity, &capacity.reciprocal());
+            ambiguity.max(slowest, time)
+        })
 }
 
 fn critical_path(workload: &Workload) -> Pair {
     let n = workload.n_ops();
-    let (data, order) = (workload.depends_on.transposed(n), workload.follows.transposed(n));
+    let (data, order) = (
+        workload.depends_on.transposed(n),
+        workload.follows.transposed(n),
+    );
     let mut n_pending: Vec<u32> = (0..n)
         .map(|op| (workload.depends_on.row(op).len() + workload.follows.row(op).len()) as u32)
         .collect();
@@ -422,7 +491,11 @@ fn critical_path(workload: &Workload) -> Pair {
         };
         for &successor in data.row(op) {
             let software = workload.software_ps[workload.op_routes[successor as usize] as usize];
-            reach(successor, &arrived.add(&Pair::from_int(software.into())), &mut stack);
+            reach(
+                successor,
+                &arrived.add(&Pair::from_int(software.into())),
+                &mut stack,
+            );
         }
         for &successor in order.row(op) {
             reach(successor, &served, &mut stack);

@@ -1,6 +1,6 @@
 //! The umbrella error: what may go wrong between a question and its answer.
 
-use crate::algorithms::AlgorithmError;
+use crate::algorithms::{PlanError, UnknownAlgorithm};
 use crate::collective::UnknownCollective;
 use crate::engine::certificate::CertificateError;
 use crate::engine::fluid::EngineError;
@@ -18,9 +18,12 @@ pub enum Error {
     /// An unknown collective.
     #[error(transparent)]
     Collective(#[from] UnknownCollective),
-    /// An unknown or unsuitable algorithm, or a bad option.
+    /// An unknown algorithm.
     #[error(transparent)]
-    Algorithm(#[from] AlgorithmError),
+    Algorithm(#[from] UnknownAlgorithm),
+    /// A problem that makes no sense, does not suit its algorithm, or has a bad option.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// A table that is no schedule.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),

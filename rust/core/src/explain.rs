@@ -7,9 +7,7 @@
 
 use std::fmt::Write;
 
-use crate::bounds;
 use crate::engine::ladder::OpTimes;
-use crate::engine::number::Number;
 use crate::engine::workload::Workload;
 use crate::error::Error;
 use crate::placement::Resource;
@@ -55,19 +53,16 @@ pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
         if waits_for_arrival {
             terms.latency_ps += workload.latencies_ps[route] as f64;
         }
-        match latest_predecessor(workload, &times, op) {
-            Some((pred, data)) => {
-                if data {
-                    terms.software_ps += workload.software_ps[route] as f64;
-                }
-                waits_for_arrival = data;
-                op = pred;
-            }
-            None => {
+        if let Some((pred, data)) = latest_predecessor(workload, &times, op) {
+            if data {
                 terms.software_ps += workload.software_ps[route] as f64;
-                terms.start_ps += workload.start_ps(op) as f64;
-                return Ok(terms);
             }
+            waits_for_arrival = data;
+            op = pred;
+        } else {
+            terms.software_ps += workload.software_ps[route] as f64;
+            terms.start_ps += workload.start_ps(op) as f64;
+            return Ok(terms);
         }
     }
 }
@@ -95,11 +90,13 @@ fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
 /// start time did.
 fn latest_predecessor(workload: &Workload, times: &[OpTimes], op: usize) -> Option<(usize, bool)> {
     let software = i128::from(workload.software_ps[workload.op_routes[op] as usize]);
-    let data = workload
-        .depends_on
-        .row(op)
-        .iter()
-        .map(|&pred| (times[pred as usize].arrived_ps + software, true, pred as usize));
+    let data = workload.depends_on.row(op).iter().map(|&pred| {
+        (
+            times[pred as usize].arrived_ps + software,
+            true,
+            pred as usize,
+        )
+    });
     let order = workload
         .follows
         .row(op)
@@ -114,11 +111,17 @@ fn latest_predecessor(workload: &Workload, times: &[OpTimes], op: usize) -> Opti
 pub fn explain(simulation: &Simulation) -> Result<String, Error> {
     let mut text = String::new();
     let mut line = |arguments: std::fmt::Arguments| {
-        text.write_fmt(arguments).and_then(|()| text.write_char('\n')).expect("strings never fail");
+        text.write_fmt(arguments)
+            .and_then(|()| text.write_char('\n'))
+            .expect("strings never fail");
     };
     line(format_args!("{}", headline(simulation)));
     let time = simulation.time_ps() as f64;
-    line(format_args!("time        {:>14}   {}", human(time), simulation.exactness()));
+    line(format_args!(
+        "time        {:>14}   {}",
+        human(time),
+        simulation.exactness()
+    ));
     if simulation.settings().engine == EngineKind::Fluid {
         let terms = terms(simulation)?;
         for (name, value) in [
@@ -129,10 +132,20 @@ pub fn explain(simulation: &Simulation) -> Result<String, Error> {
             ("reduction", terms.reduction_ps),
             ("congestion", terms.congestion_ps),
         ] {
-            let share = if time > 0.0 { 100.0 * value / time } else { 0.0 };
-            line(format_args!("  {name:<14}{:>10} {share:>7.1} %", human(value)));
+            let share = if time > 0.0 {
+                100.0 * value / time
+            } else {
+                0.0
+            };
+            line(format_args!(
+                "  {name:<14}{:>10} {share:>7.1} %",
+                human(value)
+            ));
         }
-        line(format_args!("  along the critical chain of {} transfers", terms.n_ops));
+        line(format_args!(
+            "  along the critical chain of {} transfers",
+            terms.n_ops
+        ));
     }
     if let Some(heaviest) = report::heaviest(simulation) {
         line(format_args!(
@@ -145,14 +158,20 @@ pub fn explain(simulation: &Simulation) -> Result<String, Error> {
     }
     let route_bound = simulation.route_bound_ps() as f64;
     let bound = simulation.bound();
-    line(format_args!("route bound {:>14}   this schedule on these routes", human(route_bound)));
+    line(format_args!(
+        "route bound {:>14}   this schedule on these routes",
+        human(route_bound)
+    ));
     line(format_args!(
         "bound       {:>14}   any algorithm: {}",
         human(bound.time_ps as f64),
         bound.binding
     ));
     if time > 0.0 {
-        line(format_args!("efficiency  {:>12.1} %", 100.0 * bound.time_ps as f64 / time));
+        line(format_args!(
+            "efficiency  {:>12.1} %",
+            100.0 * bound.time_ps as f64 / time
+        ));
     }
     Ok(text)
 }
@@ -168,7 +187,11 @@ fn headline(simulation: &Simulation) -> String {
                 .map(|job| {
                     let schedule = &job.schedule;
                     let name = schedule.collective().name();
-                    format!("{name} by {} on {} ranks", schedule.algorithm(), schedule.n_ranks())
+                    format!(
+                        "{name} by {} on {} ranks",
+                        schedule.algorithm(),
+                        schedule.n_ranks()
+                    )
                 })
                 .collect();
             format!("{} of {fabric}, routing {routing}", jobs.join(" + "))

@@ -13,11 +13,19 @@
 //! ARCHITECTURE.md for the map and the invariants.
 
 pub mod algorithms;
+pub mod bounds;
 pub mod collective;
 pub mod csr;
 pub mod engine;
+pub mod error;
+pub mod explain;
 pub mod fabric;
 pub mod ids;
+pub mod placement;
+pub mod question;
+pub mod report;
 pub mod schedule;
+pub mod simulate;
 pub mod suggest;
+pub mod sweep;
 pub mod team;

@@ -30,12 +30,15 @@ pub enum Sync {
 
 impl Sync {
     /// All values, with their names.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("none", Self::None), ("pairwise", Self::Pairwise), ("barrier", Self::Barrier)];
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("none", Self::None),
+        ("pairwise", Self::Pairwise),
+        ("barrier", Self::Barrier),
+    ];
 }
 
 /// Why schedules cannot be placed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlacementError {
     /// A transfer has no route.
@@ -178,20 +181,25 @@ impl<'a> Router<'a> {
         if let Some(node) = reduction {
             shares.push((self.reduction(node), 1, 1));
         }
-        self.builder.route(shares, route.latency_ps, self.fabric.software_ps())
+        self.builder
+            .route(shares, route.latency_ps, self.fabric.software_ps())
     }
 
     fn links(&mut self, bundle: BundleId) -> u32 {
         *self.resource_of_bundle.entry(bundle.0).or_insert_with(|| {
             self.resources.push(Resource::Links(bundle));
-            self.builder.resource(self.network.bundles().bundle(bundle).capacity_Bps)
+            self.builder
+                .resource(self.network.bundles().bundle(bundle).capacity_Bps)
         })
     }
 
     fn reduction(&mut self, node: NodeId) -> u32 {
         *self.resource_of_reduction.entry(node.0).or_insert_with(|| {
             self.resources.push(Resource::Reduction(node));
-            let rate = self.fabric.reduction_rate_Bps(node).expect("asked for before");
+            let rate = self
+                .fabric
+                .reduction_rate_Bps(node)
+                .expect("asked for before");
             self.builder.resource(rate)
         })
     }
@@ -217,7 +225,11 @@ pub fn place(
         op_of_transfer.push(place_job(&mut router, sync, job)?);
     }
     let workload = router.builder.build()?;
-    Ok(Placement { workload, resources: router.resources, op_of_transfer })
+    Ok(Placement {
+        workload,
+        resources: router.resources,
+        op_of_transfer,
+    })
 }
 
 fn place_job(router: &mut Router, sync: Sync, job: &Job) -> Result<Vec<u32>, PlacementError> {
@@ -225,7 +237,10 @@ fn place_job(router: &mut Router, sync: Sync, job: &Job) -> Result<Vec<u32>, Pla
     let mut ops: Vec<u32> = Vec::with_capacity(schedule.len());
     let mut joins = Joins::new(sync, job.nodes.len());
     for transfer in 0..schedule.len() {
-        let (src, dst) = (schedule.src()[transfer].index(), schedule.dst()[transfer].index());
+        let (src, dst) = (
+            schedule.src()[transfer].index(),
+            schedule.dst()[transfer].index(),
+        );
         let op = schedule.op()[transfer];
         let route = if op == Op::Local {
             local_route(router, job.nodes[dst])
@@ -238,7 +253,12 @@ fn place_job(router: &mut Router, sync: Sync, job: &Job) -> Result<Vec<u32>, Pla
             route,
             schedule.size_of(transfer),
             job.start_ps(src),
-            schedule.depends_on().row(transfer).iter().map(here).chain(held_by),
+            schedule
+                .depends_on()
+                .row(transfer)
+                .iter()
+                .map(here)
+                .chain(held_by),
             schedule.follows().row(transfer).iter().map(here),
         );
         joins.after(placed, src, dst);
@@ -257,7 +277,9 @@ fn local_route(router: &mut Router, node: NodeId) -> u32 {
     if let Some(&route) = router.route_of.get(&key) {
         return route;
     }
-    let route = router.builder.route([(resource, 1, 1)], 0, router.fabric.software_ps());
+    let route = router
+        .builder
+        .route([(resource, 1, 1)], 0, router.fabric.software_ps());
     router.route_of.insert(key, route);
     route
 }
@@ -296,7 +318,10 @@ impl Joins {
         match self.sync {
             Sync::None => {}
             Sync::Pairwise => {
-                held_by = [self.enter(builder, step, src), self.enter(builder, step, dst)];
+                held_by = [
+                    self.enter(builder, step, src),
+                    self.enter(builder, step, dst),
+                ];
             }
             Sync::Barrier => held_by[0] = self.enter(builder, step, 0),
         }
@@ -356,5 +381,9 @@ pub fn place_flows(
         ));
     }
     let workload = router.builder.build()?;
-    Ok(Placement { workload, resources: router.resources, op_of_transfer: vec![ops] })
+    Ok(Placement {
+        workload,
+        resources: router.resources,
+        op_of_transfer: vec![ops],
+    })
 }

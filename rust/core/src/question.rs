@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::algorithms::{self, Algorithm, AlgorithmError};
+use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::Fabric;
@@ -24,7 +24,11 @@ pub enum Choice {
 impl Choice {
     /// "auto" or an algorithm's name.
     pub fn from_name(name: &str) -> Result<Self, Error> {
-        if name == "auto" { Ok(Self::Auto) } else { Ok(Self::Named(algorithms::lookup(name)?)) }
+        if name == "auto" {
+            Ok(Self::Auto)
+        } else {
+            Ok(Self::Named(algorithms::lookup(name)?))
+        }
     }
 }
 
@@ -80,13 +84,16 @@ impl Question {
     pub fn check(&self) -> Result<(), Error> {
         let n_ranks = self.endpoints.len();
         if self.starts_ps.len() != 1 && self.starts_ps.len() != n_ranks {
-            return Err(Error::StartCount { n_ranks, got: self.starts_ps.len() });
+            return Err(Error::StartCount {
+                n_ranks,
+                got: self.starts_ps.len(),
+            });
         }
         let problem = self.problem();
         match self.algorithm {
             Choice::Named(algorithm) => Ok(algorithms::check(algorithm, &problem)?),
             Choice::Auto => {
-                problem.check().map_err(AlgorithmError::from)?;
+                problem.check().map_err(PlanError::from)?;
                 self.candidates().map(|_| ())
             }
         }
@@ -117,11 +124,16 @@ impl Question {
     pub fn schedule(&self, algorithm: &dyn Algorithm) -> Result<Schedule, Error> {
         let problem = self.problem();
         algorithms::check(algorithm, &problem)?;
-        self.settings.check_memory(algorithm.n_transfers(&problem))?;
+        self.settings
+            .check_memory(algorithm.n_transfers(&problem))?;
         Ok(algorithms::schedule(algorithm, &problem)?)
     }
 
-    fn run(&self, algorithm: &dyn Algorithm, cancel: Option<&AtomicBool>) -> Result<Simulation, Error> {
+    fn run(
+        &self,
+        algorithm: &dyn Algorithm,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Simulation, Error> {
         let schedule = Arc::new(self.schedule(algorithm)?);
         let job = PlacedJob {
             schedule,
@@ -142,7 +154,10 @@ impl Question {
         let mut best: Option<Simulation> = None;
         for algorithm in candidates {
             let simulation = self.run(algorithm, cancel)?;
-            if best.as_ref().is_none_or(|best| simulation.time_ps() < best.time_ps()) {
+            if best
+                .as_ref()
+                .is_none_or(|best| simulation.time_ps() < best.time_ps())
+            {
                 best = Some(simulation);
             }
         }

@@ -44,7 +44,11 @@ pub fn resource_name(simulation: &Simulation, resource: usize) -> (String, u32) 
             let links = simulation.bundles().links(bundle);
             let first = fabric.link_name(links[0]);
             let more = links.len() - 1;
-            let name = if more == 0 { first } else { format!("{first} (+{more})") };
+            let name = if more == 0 {
+                first
+            } else {
+                format!("{first} (+{more})")
+            };
             (name, links.len() as u32)
         }
         Resource::Reduction(node) => (format!("{} reduction", fabric.node(node).name), 0),
@@ -69,7 +73,11 @@ fn resource_use(simulation: &Simulation, resource: usize, least_ps: f64) -> Reso
         rate_bps,
         bytes: least_ps * rate_bps as f64 / 1e12,
         least_ps,
-        utilisation: if time_ps > 0.0 { least_ps / time_ps } else { 0.0 },
+        utilisation: if time_ps > 0.0 {
+            least_ps / time_ps
+        } else {
+            0.0
+        },
     }
 }
 
@@ -88,16 +96,24 @@ pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
 pub fn bottlenecks(simulation: &Simulation) -> Vec<ResourceUse> {
     let mut all: Vec<(usize, f64)> = uses(simulation).collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    all.into_iter().map(|(resource, time)| resource_use(simulation, resource, time)).collect()
+    all.into_iter()
+        .map(|(resource, time)| resource_use(simulation, resource, time))
+        .collect()
 }
 
 /// Use of every link of the fabric.
 pub fn links(simulation: &Simulation) -> Result<Vec<LinkUse>, Error> {
     let busy = simulation.busy_ps()?;
-    let idle = LinkUse { bytes: 0.0, busy_ps: 0, utilisation: 0.0 };
+    let idle = LinkUse {
+        bytes: 0.0,
+        busy_ps: 0,
+        utilisation: 0.0,
+    };
     let mut links = vec![idle; simulation.fabric().links().len()];
     for (resource, least_ps) in uses(simulation) {
-        let Resource::Links(bundle) = simulation.placement().resources[resource] else { continue };
+        let Resource::Links(bundle) = simulation.placement().resources[resource] else {
+            continue;
+        };
         let of_resource = resource_use(simulation, resource, least_ps);
         let members = simulation.bundles().links(bundle);
         for link in members {
@@ -114,31 +130,44 @@ pub fn links(simulation: &Simulation) -> Result<Vec<LinkUse>, Error> {
 /// Algorithm of each job; none for flows of their own.
 pub fn algorithms(simulation: &Simulation) -> Vec<String> {
     match simulation.work() {
-        Work::Jobs(jobs) => jobs.iter().map(|job| job.schedule.algorithm().to_owned()).collect(),
+        Work::Jobs(jobs) => jobs
+            .iter()
+            .map(|job| job.schedule.algorithm().to_owned())
+            .collect(),
         Work::Flows(_) => Vec::new(),
     }
 }
 
 /// Finish of each rank of each job: its last arrival or last served send, whichever is later.
 pub fn rank_finishes(simulation: &Simulation) -> Result<Vec<Vec<u64>>, Error> {
-    let Work::Jobs(jobs) = simulation.work() else { return Ok(Vec::new()) };
+    let Work::Jobs(jobs) = simulation.work() else {
+        return Ok(Vec::new());
+    };
     let times = simulation.op_times()?;
     let whole = |ps: i128| u64::try_from(ps).unwrap_or(u64::MAX);
-    let finishes = jobs.iter().zip(&simulation.placement().op_of_transfer).map(|(job, ops)| {
-        let mut finish = vec![0u64; job.endpoints.len()];
-        for (transfer, &op) in ops.iter().enumerate() {
-            let (src, dst) = (job.schedule.src()[transfer].index(), job.schedule.dst()[transfer].index());
-            finish[src] = finish[src].max(whole(times[op as usize].served_ps));
-            finish[dst] = finish[dst].max(whole(times[op as usize].arrived_ps));
-        }
-        finish
-    });
+    let finishes = jobs
+        .iter()
+        .zip(&simulation.placement().op_of_transfer)
+        .map(|(job, ops)| {
+            let mut finish = vec![0u64; job.endpoints.len()];
+            for (transfer, &op) in ops.iter().enumerate() {
+                let (src, dst) = (
+                    job.schedule.src()[transfer].index(),
+                    job.schedule.dst()[transfer].index(),
+                );
+                finish[src] = finish[src].max(whole(times[op as usize].served_ps));
+                finish[dst] = finish[dst].max(whole(times[op as usize].arrived_ps));
+            }
+            finish
+        });
     Ok(finishes.collect())
 }
 
 /// Finish of one job run alone on the fabric.
 pub fn alone_ps(simulation: &Simulation, job: usize) -> Result<u64, Error> {
-    let Work::Jobs(jobs) = simulation.work() else { return Ok(simulation.time_ps()) };
+    let Work::Jobs(jobs) = simulation.work() else {
+        return Ok(simulation.time_ps());
+    };
     if jobs.len() == 1 {
         return Ok(simulation.time_ps());
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::collective::Collective;
 use crate::bounds::{self, Bound, Demand, Volume};
+use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{self, OpTimes, Run, Rung};
@@ -50,7 +50,7 @@ pub struct Settings {
 
 /// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
 /// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
-const BYTES_PER_TRANSFER: u64 = 700;
+pub const BYTES_PER_TRANSFER: u64 = 700;
 
 /// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
 /// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
@@ -65,18 +65,32 @@ impl Settings {
     pub fn check_memory(&self, n_transfers: u64) -> Result<(), Error> {
         let own_routes = self.routing()?.per_occurrence();
         let each = BYTES_PER_TRANSFER + if own_routes { BYTES_PER_OWN_ROUTE } else { 0 };
-        let needed_bytes = n_transfers.saturating_mul(each);
-        // Ids are 32 bits wide, with room for joins.
-        if needed_bytes > self.memory_limit_bytes || n_transfers > u64::from(u32::MAX / 4) {
-            let limit_bytes = self.memory_limit_bytes;
-            return Err(EngineError::MemoryLimit { needed_bytes, limit_bytes, n_transfers }.into());
-        }
-        Ok(())
+        Ok(check_memory(n_transfers, each, self.memory_limit_bytes)?)
     }
 
     fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
-        Limits { events: self.event_limit, cancel }
+        Limits {
+            events: self.event_limit,
+            cancel,
+        }
     }
+}
+
+/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
+pub fn check_memory(
+    n_transfers: u64,
+    bytes_each: u64,
+    limit_bytes: u64,
+) -> Result<(), EngineError> {
+    let needed_bytes = n_transfers.saturating_mul(bytes_each);
+    if needed_bytes > limit_bytes {
+        return Err(EngineError::MemoryLimit {
+            needed_bytes,
+            limit_bytes,
+            n_transfers,
+        });
+    }
+    Ok(())
 }
 
 /// A verified schedule on the endpoints of its ranks.
@@ -131,11 +145,17 @@ impl Simulation {
                 let run = Run::climb(&placement.workload, limits, settings.rung)?;
                 let time = run.last_arrival_ps(&placement.workload);
                 let time = time.or_else(|| run.last_arrival_upper_ps(&placement.workload));
-                (Some(run), time.and_then(|t| u128::try_from(t).ok()).unwrap_or(u128::MAX))
+                (
+                    Some(run),
+                    time.and_then(|t| u128::try_from(t).ok())
+                        .unwrap_or(u128::MAX),
+                )
             }
         };
         let fits = |time: u128| {
-            i64::try_from(time).map(|t| t as u64).map_err(|_| Error::TimeOverflow { time_ps: time })
+            i64::try_from(time)
+                .map(|t| t as u64)
+                .map_err(|_| Error::TimeOverflow { time_ps: time })
         };
         Ok(Self {
             time_ps: fits(time_ps)?,
@@ -175,8 +195,15 @@ impl Simulation {
         if let Some(own) = &self.own_bundles {
             return own;
         }
-        let routing = self.settings.routing().expect("the run has built it before");
-        if routing.needs_links() { self.fabric.single_links() } else { self.fabric.bundles() }
+        let routing = self
+            .settings
+            .routing()
+            .expect("the run has built it before");
+        if routing.needs_links() {
+            self.fabric.single_links()
+        } else {
+            self.fabric.bundles()
+        }
     }
 
     /// When the last rank is through.
@@ -196,7 +223,9 @@ impl Simulation {
 
     /// How exact the result is.
     pub fn exactness(&self) -> String {
-        self.run.as_ref().map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
+        self.run
+            .as_ref()
+            .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
     }
 
     /// Events processed.
@@ -217,7 +246,9 @@ impl Simulation {
     pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
         let workload = &self.placement.workload;
         let collect = |run: &Run| {
-            (0..workload.n_ops()).map(|op| run.times(workload, op)).collect::<Option<Vec<_>>>()
+            (0..workload.n_ops())
+                .map(|op| run.times(workload, op))
+                .collect::<Option<Vec<_>>>()
         };
         let run = self.timeline()?;
         if let Some(times) = collect(run) {
@@ -231,37 +262,48 @@ impl Simulation {
             }
             finer = run.finer(workload, limits)?;
             if finer.is_none() {
-                return Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect());
+                return Ok((0..workload.n_ops())
+                    .map(|op| run.times_upper(workload, op))
+                    .collect());
             }
         }
-        Ok((0..workload.n_ops()).map(|op| run.times_upper(workload, op)).collect())
+        Ok((0..workload.n_ops())
+            .map(|op| run.times_upper(workload, op))
+            .collect())
     }
 
     /// The finish of one job: its last arrival.
     pub fn job_finish_ps(&self, job: usize) -> Result<u64, Error> {
-        let ops = self.placement.op_of_transfer[job].iter().map(|&op| op as usize);
+        let ops = self.placement.op_of_transfer[job]
+            .iter()
+            .map(|&op| op as usize);
         let run = self.timeline()?;
         let time = run.last_arrival_of(&self.placement.workload, ops.clone());
-        match time {
-            Some(time) => Ok(u64::try_from(time).unwrap_or(u64::MAX)),
-            None => {
-                let times = self.op_times()?;
-                let last = ops.map(|op| times[op].arrived_ps).max().unwrap_or(0);
-                Ok(u64::try_from(last).unwrap_or(u64::MAX))
-            }
+        if let Some(time) = time {
+            Ok(u64::try_from(time).unwrap_or(u64::MAX))
+        } else {
+            let times = self.op_times()?;
+            let last = ops.map(|op| times[op].arrived_ps).max().unwrap_or(0);
+            Ok(u64::try_from(last).unwrap_or(u64::MAX))
         }
     }
 
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self) -> Result<Vec<f64>, Error> {
         self.timeline()?;
-        Ok(ladder::busy_ps(&self.placement.workload, self.settings.limits(None))?)
+        Ok(ladder::busy_ps(
+            &self.placement.workload,
+            self.settings.limits(None),
+        )?)
     }
 
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
-        Ok(ladder::certify(&self.placement.workload, self.settings.limits(None))?)
+        Ok(ladder::certify(
+            &self.placement.workload,
+            self.settings.limits(None),
+        )?)
     }
 
     /// Checks a certificate against a workload built anew from fabric and schedules.
@@ -272,7 +314,9 @@ impl Simulation {
 }
 
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
-    jobs.iter().map(|job| Ok(fabric.rank_nodes(&job.endpoints)?)).collect()
+    jobs.iter()
+        .map(|job| Ok(fabric.rank_nodes(&job.endpoints)?))
+        .collect()
 }
 
 fn place(
@@ -299,7 +343,8 @@ fn place(
             placement::place(fabric, &network, &*routing, settings.sync, &placed)?
         }
         Work::Flows(flows) => {
-            let mut pinned: Vec<NodeId> = flows.iter().flat_map(|f| f.via.iter().copied()).collect();
+            let mut pinned: Vec<NodeId> =
+                flows.iter().flat_map(|f| f.via.iter().copied()).collect();
             pinned.sort_unstable();
             pinned.dedup();
             let bundles = placement::bundles_for(fabric, &*routing, &pinned, &mut own);
@@ -313,7 +358,10 @@ fn place(
 /// The bound of the jobs: each job needs its own time from its first start on.
 fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
     let Work::Jobs(jobs) = work else {
-        return Ok(Bound { time_ps: 0, binding: "flows of their own have no other algorithm".into() });
+        return Ok(Bound {
+            time_ps: 0,
+            binding: "flows of their own have no other algorithm".into(),
+        });
     };
     let mut best: Option<Bound> = None;
     for (job, nodes) in jobs.iter().zip(rank_nodes(fabric, jobs)?) {
@@ -321,11 +369,17 @@ fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
         if bound.time_ps > 0 {
             bound.time_ps += u128::from(job.starts_ps.iter().copied().min().unwrap_or(0));
         }
-        if best.as_ref().is_none_or(|best| bound.time_ps > best.time_ps) {
+        if best
+            .as_ref()
+            .is_none_or(|best| bound.time_ps > best.time_ps)
+        {
             best = Some(bound);
         }
     }
-    Ok(best.unwrap_or(Bound { time_ps: 0, binding: "nothing to do".into() }))
+    Ok(best.unwrap_or(Bound {
+        time_ps: 0,
+        binding: "nothing to do".into(),
+    }))
 }
 
 /// What a schedule's collective must move, from its chunk sizes.
@@ -335,7 +389,9 @@ fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
     let n_blocks = collective.n_blocks(schedule.n_ranks());
     let per_block = (u64::from(schedule.n_chunks()) / n_blocks) as u32;
     let block = |index: u64| {
-        schedule.sizes().size_of(ChunkRange::span(index as u32 * per_block, per_block))
+        schedule
+            .sizes()
+            .size_of(ChunkRange::span(index as u32 * per_block, per_block))
     };
     let whole_bytes = matches!(schedule.sizes(), ChunkSizes::Each { .. });
     let volume = match collective {
@@ -357,5 +413,10 @@ fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
                 .collect(),
         ),
     };
-    Demand { collective, nodes, root: schedule.root().index(), volume }
+    Demand {
+        collective,
+        nodes,
+        root: schedule.root().index(),
+        volume,
+    }
 }

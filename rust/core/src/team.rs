@@ -67,11 +67,11 @@ impl Team {
         let mut group_of_inner: Option<(String, Vec<u32>)> = None;
         let mut ordered = Vec::with_capacity(levels.len());
         for mut level in levels {
+            level.groups.retain(|group| !group.is_empty());
             let group_of = partition(n_ranks, &level)?;
             if let Some((inner, inner_group_of)) = &group_of_inner {
                 check_nesting(inner, inner_group_of, &level.name, &group_of)?;
             }
-            level.groups.retain(|group| !group.is_empty());
             for group in &mut level.groups {
                 group.sort_unstable();
             }
@@ -174,6 +174,20 @@ mod tests {
     fn groups_are_ordered_by_their_first_rank() {
         let team = Team::new(4, vec![level("node", &[&[3, 1], &[2, 0]])]).unwrap();
         assert_eq!(team.levels()[0].groups[0], [RankId(0), RankId(2)]);
+    }
+
+    #[test]
+    fn empty_groups_are_left_out() {
+        let levels = vec![
+            level("package", &[&[], &[], &[0]]),
+            level("node", &[&[], &[0]]),
+        ];
+        let team = Team::new(1, levels).unwrap();
+        assert!(
+            team.levels()
+                .iter()
+                .all(|level| level.groups == [[RankId(0)]])
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fluid engine against a slow simulator in big rationals that solves every event from scratch.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use cm_core::csr::Csr;
 use cm_core::engine::certificate::{Certificate, Record, check};
 use cm_core::engine::fluid::{Limits, run};

@@ -22,7 +22,10 @@ pub(crate) struct PyCertificate {
 
 impl PyCertificate {
     pub(crate) fn new(simulation: Arc<Simulation>, certificate: Certificate) -> Self {
-        Self { simulation, certificate }
+        Self {
+            simulation,
+            certificate,
+        }
     }
 }
 
@@ -74,7 +77,13 @@ impl PyCertificate {
 
     /// Exact time of each event.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        Ok(number_columns(Columns::new(py), "event", "time_ps", &self.certificate.times)?.done())
+        Ok(number_columns(
+            Columns::new(py),
+            "event",
+            "time_ps",
+            &self.certificate.times,
+        )?
+        .done())
     }
 
     /// What happened at each event.
@@ -94,21 +103,41 @@ impl PyCertificate {
 
     /// Exact levels that the records name.
     fn levels<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        Ok(number_columns(Columns::new(py), "level", "rate_Bps", &self.certificate.levels)?.done())
+        Ok(number_columns(
+            Columns::new(py),
+            "level",
+            "rate_Bps",
+            &self.certificate.levels,
+        )?
+        .done())
     }
 
     /// Resources and weights of each operation's route.
     fn routes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let certificate = &self.certificate;
         let rows = || {
-            certificate.op_routes.iter().enumerate().flat_map(|(op, &route)| {
-                certificate.routes.row(route as usize).iter().map(move |incidence| (op, incidence))
-            })
+            certificate
+                .op_routes
+                .iter()
+                .enumerate()
+                .flat_map(|(op, &route)| {
+                    certificate
+                        .routes
+                        .row(route as usize)
+                        .iter()
+                        .map(move |incidence| (op, incidence))
+                })
         };
         Ok(Columns::new(py)
             .ints("op", rows().map(|(op, _)| op as i64))?
-            .ints("resource", rows().map(|(_, incidence)| incidence.resource.into()))?
-            .ints("weight", rows().map(|(_, incidence)| incidence.weight as i64))?
+            .ints(
+                "resource",
+                rows().map(|(_, incidence)| incidence.resource.into()),
+            )?
+            .ints(
+                "weight",
+                rows().map(|(_, incidence)| incidence.weight as i64),
+            )?
             .done())
     }
 
@@ -133,14 +162,26 @@ impl PyCertificate {
             let narrow = |route: &i64| {
                 u32::try_from(*route).map_err(|_| argument(py, format!("no route {route}")))
             };
-            certificate.op_routes = routes.as_array().iter().map(narrow).collect::<PyResult<_>>()?;
+            certificate.op_routes = routes
+                .as_array()
+                .iter()
+                .map(narrow)
+                .collect::<PyResult<_>>()?;
         }
-        Ok(Self { simulation: self.simulation.clone(), certificate })
+        Ok(Self {
+            simulation: self.simulation.clone(),
+            certificate,
+        })
     }
 }
 
 fn take_floats(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<f64>> {
-    let missing = || argument(columns.py(), format!("column '{name}' must be a float64 array"));
+    let missing = || {
+        argument(
+            columns.py(),
+            format!("column '{name}' must be a float64 array"),
+        )
+    };
     let column = columns.get_item(name)?.ok_or_else(missing)?;
     let array: PyReadonlyArray1<'_, f64> = column.extract().map_err(|_| missing())?;
     Ok(array.as_array().to_vec())
@@ -165,17 +206,31 @@ fn read_records(py: Python<'_>, columns: &Bound<'_, PyDict>, n: usize) -> PyResu
     let mut rows: Vec<Vec<Record>> = vec![Vec::new(); n];
     for row in 0..event.len() {
         let id = |values: &[i64]| {
-            u32::try_from(values[row]).map_err(|_| argument(py, format!("record {row} lacks an id")))
+            u32::try_from(values[row])
+                .map_err(|_| argument(py, format!("record {row} lacks an id")))
         };
         let record = match kind[row].as_str() {
             "passed" => Record::Passed { op: id(&op)? },
             "entered" => Record::Entered { op: id(&op)? },
             "left" => Record::Left { op: id(&op)? },
-            "bottleneck" => Record::Bottleneck { op: id(&op)?, resource: id(&resource)? },
-            "level" => Record::Level { resource: id(&resource)?, level: id(&level)? },
-            other => return Err(argument(py, format!("record {row}: unknown kind '{other}'"))),
+            "bottleneck" => Record::Bottleneck {
+                op: id(&op)?,
+                resource: id(&resource)?,
+            },
+            "level" => Record::Level {
+                resource: id(&resource)?,
+                level: id(&level)?,
+            },
+            other => {
+                return Err(argument(
+                    py,
+                    format!("record {row}: unknown kind '{other}'"),
+                ));
+            }
         };
-        let slot = usize::try_from(event[row]).ok().and_then(|event| rows.get_mut(event));
+        let slot = usize::try_from(event[row])
+            .ok()
+            .and_then(|event| rows.get_mut(event));
         slot.ok_or_else(|| argument(py, format!("record {row}: no event {}", event[row])))?
             .push(record);
     }

@@ -1,6 +1,6 @@
 //! Columns: the one place where core vectors become Python values.
 //!
-//! Numbers go over as NumPy arrays without a copy; words as lists of strings; a list per row as
+//! Numbers go over as `NumPy` arrays without a copy; words as lists of strings; a list per row as
 //! offsets and values. A missing number is -1, a missing word "".
 
 use cm_core::csr::Csr;
@@ -18,7 +18,10 @@ pub(crate) struct Columns<'py> {
 
 impl<'py> Columns<'py> {
     pub(crate) fn new(py: Python<'py>) -> Self {
-        Self { py, dict: PyDict::new(py) }
+        Self {
+            py,
+            dict: PyDict::new(py),
+        }
     }
 
     pub(crate) fn ints(self, name: &str, values: impl IntoIterator<Item = i64>) -> PyResult<Self> {
@@ -54,8 +57,10 @@ impl<'py> Columns<'py> {
         let (start, items) = rows.parts();
         let offsets: Vec<i64> = start.iter().map(|&x| i64::from(x)).collect();
         let values: Vec<i64> = items.iter().map(|&x| i64::from(x)).collect();
-        self.dict.set_item(format!("{name}_offsets"), offsets.into_pyarray(self.py))?;
-        self.dict.set_item(format!("{name}_values"), values.into_pyarray(self.py))?;
+        self.dict
+            .set_item(format!("{name}_offsets"), offsets.into_pyarray(self.py))?;
+        self.dict
+            .set_item(format!("{name}_values"), values.into_pyarray(self.py))?;
         Ok(self)
     }
 
@@ -78,15 +83,22 @@ pub(crate) fn take_words(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Ve
 
 /// A required column of integers.
 pub(crate) fn take_ints(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<i64>> {
-    let array: PyReadonlyArray1<'_, i64> = require(columns, name)?
-        .extract()
-        .map_err(|_| argument(columns.py(), format!("column '{name}' must be an int64 array")))?;
+    let array: PyReadonlyArray1<'_, i64> = require(columns, name)?.extract().map_err(|_| {
+        argument(
+            columns.py(),
+            format!("column '{name}' must be an int64 array"),
+        )
+    })?;
     Ok(array.as_array().to_vec())
 }
 
 /// An optional column of integers.
 pub(crate) fn take_ints_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Vec<i64>>> {
-    if columns.contains(name)? { take_ints(columns, name).map(Some) } else { Ok(None) }
+    if columns.contains(name)? {
+        take_ints(columns, name).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// An optional list column, as one vector per row.
@@ -103,7 +115,10 @@ pub(crate) fn take_lists_if(
         values.get(range).map(<[i64]>::to_vec)
     });
     rows.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| {
-        argument(columns.py(), format!("column '{name}' has offsets outside its values"))
+        argument(
+            columns.py(),
+            format!("column '{name}' has offsets outside its values"),
+        )
     })
 }
 
@@ -119,19 +134,24 @@ pub(crate) fn snapshot(array: &PyReadonlyArray1<'_, i64>) -> Vec<i64> {
 }
 
 /// A copy of a square matrix of counts, row major.
-pub(crate) fn snapshot_counts(py: Python<'_>, counts: &PyReadonlyArray2<'_, i64>) -> PyResult<Vec<u64>> {
+pub(crate) fn snapshot_counts(
+    py: Python<'_>,
+    counts: &PyReadonlyArray2<'_, i64>,
+) -> PyResult<Vec<u64>> {
     counts
         .as_array()
         .iter()
         .map(|&count| {
-            u64::try_from(count).map_err(|_| {
-                argument(py, format!("counts must be at least 0 bytes, got {count}"))
-            })
+            u64::try_from(count)
+                .map_err(|_| argument(py, format!("counts must be at least 0 bytes, got {count}")))
         })
         .collect()
 }
 
-/// A vector as a NumPy array.
-pub(crate) fn to_array<'py, T: numpy::Element>(py: Python<'py>, values: Vec<T>) -> Bound<'py, PyArray1<T>> {
+/// A vector as an array of numbers.
+pub(crate) fn to_array<T: numpy::Element>(
+    py: Python<'_>,
+    values: Vec<T>,
+) -> Bound<'_, PyArray1<T>> {
     values.into_pyarray(py)
 }

@@ -1,6 +1,6 @@
 //! Core errors become the exception classes of `cm_collectives.errors`: one exhaustive match.
 
-use cm_core::algorithms::AlgorithmError;
+use cm_core::algorithms::PlanError;
 use cm_core::engine::fluid::EngineError;
 use cm_core::error::Error;
 use cm_core::fabric::FabricError;
@@ -33,19 +33,28 @@ impl Class {
 
 const fn class_of(error: &Error) -> Class {
     match error {
-        Error::Verify(_) | Error::Certificate(_) => Class::Verify,
-        Error::Schedule(_) => Class::Spec,
-        Error::Algorithm(AlgorithmError::Unsupported(_)) | Error::NoAlgorithm { .. } | Error::NoTimeline => {
+        Error::Verify(_) | Error::Certificate(_) | Error::Plan(PlanError::Verify(_)) => Class::Verify,
+        Error::Schedule(_) | Error::Workload(_) => Class::Spec,
+        Error::Plan(PlanError::Unsupported(_))
+        | Error::NoAlgorithm { .. }
+        | Error::NoTimeline
+        | Error::Routing(RoutingError::Unreachable { .. } | RoutingError::FailedLink { .. }) => {
             Class::Unsupported
         }
-        Error::Algorithm(AlgorithmError::Verify(_)) => Class::Verify,
-        Error::Routing(RoutingError::Unreachable { .. } | RoutingError::FailedLink { .. }) => {
-            Class::Unsupported
-        }
-        Error::Workload(_) => Class::Spec,
         Error::Engine(EngineError::Interrupted) => Class::Interrupted,
-        Error::Engine(_) | Error::TimeOverflow { .. } => Class::Limit,
-        _ => Class::Argument,
+        Error::Engine(_) | Error::TimeOverflow { .. } | Error::Plan(PlanError::Schedule(_)) => {
+            Class::Limit
+        }
+        Error::Collective(_)
+        | Error::Algorithm(_)
+        | Error::Plan(_)
+        | Error::Fabric(_)
+        | Error::Team(_)
+        | Error::Routing(_)
+        | Error::RankCount { .. }
+        | Error::StartCount { .. }
+        // The core's enum is non-exhaustive: what it gains is an argument until said otherwise.
+        | _ => Class::Argument,
     }
 }
 
@@ -75,6 +84,8 @@ fn make(py: Python<'_>, class: Class, message: String) -> PyErr {
         .and_then(|class| class.call1((message.clone(),)));
     match exception {
         Ok(exception) => PyErr::from_value(exception),
-        Err(error) => PyRuntimeError::new_err(format!("{message} (and its class is missing: {error})")),
+        Err(error) => {
+            PyRuntimeError::new_err(format!("{message} (and its class is missing: {error})"))
+        }
     }
 }

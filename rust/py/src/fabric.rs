@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use cm_core::fabric::routing::Network;
 use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, presets};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::columns::{Columns, or_minus_one, take_ints, take_ints_if, take_words};
-use crate::error::{argument, raise};
+use crate::error::{argument, raise, raise_fabric};
 
 /// Groups of rank indices per level, innermost first.
 pub(crate) type Levels = Vec<(String, Vec<Vec<u32>>)>;
@@ -23,7 +22,11 @@ pub(crate) struct PyFabric {
 
 #[derive(Clone)]
 enum Recipe {
-    Preset { name: String, params: Vec<(String, ParamValue)>, degraded: Vec<(String, f64)> },
+    Preset {
+        name: String,
+        params: Vec<(String, ParamValue)>,
+        degraded: Vec<(String, f64)>,
+    },
     Columns,
 }
 
@@ -41,10 +44,19 @@ impl PyFabric {
         let built = presets::lookup(name).and_then(|preset| preset.build(&known));
         let mut fabric = built.map_err(|error| raise_fabric(py, error))?;
         if !degraded.is_empty() {
-            fabric = fabric.degrade(&degraded).map_err(|error| raise_fabric(py, error))?;
+            fabric = fabric
+                .degrade(&degraded)
+                .map_err(|error| raise_fabric(py, error))?;
         }
-        let recipe = Recipe::Preset { name: name.to_owned(), params, degraded };
-        Ok(Self { fabric: Arc::new(fabric), recipe })
+        let recipe = Recipe::Preset {
+            name: name.to_owned(),
+            params,
+            degraded,
+        };
+        Ok(Self {
+            fabric: Arc::new(fabric),
+            recipe,
+        })
     }
 }
 
@@ -79,7 +91,10 @@ impl PyFabric {
         links: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         let fabric = build(py, name, nodes, links)?;
-        Ok(Self { fabric: Arc::new(fabric), recipe: Recipe::Columns })
+        Ok(Self {
+            fabric: Arc::new(fabric),
+            recipe: Recipe::Columns,
+        })
     }
 
     #[getter]
@@ -109,7 +124,10 @@ impl PyFabric {
         let mut columns = Columns::new(py)
             .words("node", fabric.nodes().iter().map(|node| &node.name))?
             .words("kind", fabric.nodes().iter().map(|node| node.kind.name()))?
-            .ints("endpoint", ids().map(|id| or_minus_one(fabric.endpoint_of(id))))?
+            .ints(
+                "endpoint",
+                ids().map(|id| or_minus_one(fabric.endpoint_of(id))),
+            )?
             .ints(
                 "reduction_rate_Bps",
                 ids().map(|id| fabric.reduction_rate_Bps(id).map_or(-1, |rate| rate as i64)),
@@ -134,63 +152,110 @@ impl PyFabric {
             .words("dst", links.iter().map(|link| &fabric.node(link.dst).name))?
             .words("kind", links.iter().map(|link| fabric.kind_name(link.kind)))?
             .ints("plane", links.iter().map(|link| or_minus_one(link.plane)))?
-            .ints("nominal_rate_Bps", links.iter().map(|link| link.nominal_rate_Bps as i64))?
+            .ints(
+                "nominal_rate_Bps",
+                links.iter().map(|link| link.nominal_rate_Bps as i64),
+            )?
             .ints("rate_Bps", links.iter().map(|link| link.rate_Bps as i64))?
-            .ints("latency_ps", links.iter().map(|link| link.latency_ps as i64))?
+            .ints(
+                "latency_ps",
+                links.iter().map(|link| link.latency_ps as i64),
+            )?
             .bools("ordinary", links.iter().map(|link| link.ordinary).collect())?
             .done())
     }
 
     /// The same fabric with slower or failed links.
-    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
     fn degrade(&self, py: Python<'_>, factors: Vec<(String, f64)>) -> PyResult<Self> {
-        let fabric = self.fabric.degrade(&factors).map_err(|error| raise_fabric(py, error))?;
+        let fabric = self
+            .fabric
+            .degrade(&factors)
+            .map_err(|error| raise_fabric(py, error))?;
         let recipe = match &self.recipe {
-            Recipe::Preset { name, params, degraded } => {
+            Recipe::Preset {
+                name,
+                params,
+                degraded,
+            } => {
                 let mut degraded = degraded.clone();
                 degraded.extend(factors.iter().cloned());
-                Recipe::Preset { name: name.clone(), params: params.clone(), degraded }
+                Recipe::Preset {
+                    name: name.clone(),
+                    params: params.clone(),
+                    degraded,
+                }
             }
             Recipe::Columns => Recipe::Columns,
         };
-        Ok(Self { fabric: Arc::new(fabric), recipe })
+        Ok(Self {
+            fabric: Arc::new(fabric),
+            recipe,
+        })
     }
 
     /// The levels of a list of endpoints, as groups of rank indices.
-    #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
     fn levels(&self, py: Python<'_>, endpoints: Vec<u32>) -> PyResult<Levels> {
-        let team = self.fabric.team(&endpoints).map_err(|error| raise_fabric(py, error))?;
+        let team = self
+            .fabric
+            .team(&endpoints)
+            .map_err(|error| raise_fabric(py, error))?;
         let groups = |level: &cm_core::team::Level| {
-            level.groups.iter().map(|group| group.iter().map(|rank| rank.0).collect()).collect()
+            level
+                .groups
+                .iter()
+                .map(|group| group.iter().map(|rank| rank.0).collect())
+                .collect()
         };
-        Ok(team.levels().iter().map(|level| (level.name.clone(), groups(level))).collect())
+        Ok(team
+            .levels()
+            .iter()
+            .map(|level| (level.name.clone(), groups(level)))
+            .collect())
     }
 
     /// Columns of every equal-cost path between two endpoints, a row per path and hop.
     fn paths<'py>(&self, py: Python<'py>, src: u32, dst: u32) -> PyResult<Bound<'py, PyDict>> {
         let node = |endpoint| {
             let nodes = self.fabric.rank_nodes(&[endpoint]);
-            nodes.map(|nodes| nodes[0]).map_err(|error| raise_fabric(py, error))
+            nodes
+                .map(|nodes| nodes[0])
+                .map_err(|error| raise_fabric(py, error))
         };
-        let network = Network::of_links(&self.fabric);
-        let paths = network.paths(node(src)?, node(dst)?).map_err(|error| raise_fabric(py, error))?;
+
+        let paths = self.fabric.paths(node(src)?, node(dst)?);
+        let paths = paths.map_err(|error| raise(py, error.into()))?;
         let rows = || {
             paths.iter().enumerate().flat_map(|(path, links)| {
-                links.iter().enumerate().map(move |(hop, link)| (path, hop, *link))
+                links
+                    .iter()
+                    .enumerate()
+                    .map(move |(hop, link)| (path, hop, *link))
             })
         };
         Ok(Columns::new(py)
             .ints("path", rows().map(|(path, _, _)| path as i64))?
             .ints("hop", rows().map(|(_, hop, _)| hop as i64))?
-            .words("link", rows().map(|(_, _, link)| self.fabric.link_name(link)))?
-            .ints("rate_Bps", rows().map(|(_, _, link)| self.fabric.link(link).rate_Bps as i64))?
-            .ints("latency_ps", rows().map(|(_, _, link)| self.fabric.link(link).latency_ps as i64))?
+            .words(
+                "link",
+                rows().map(|(_, _, link)| self.fabric.link_name(link)),
+            )?
+            .ints(
+                "rate_Bps",
+                rows().map(|(_, _, link)| self.fabric.link(link).rate_Bps as i64),
+            )?
+            .ints(
+                "latency_ps",
+                rows().map(|(_, _, link)| self.fabric.link(link).latency_ps as i64),
+            )?
             .done())
     }
 
     /// The endpoint of a node's name.
     fn endpoint_index(&self, py: Python<'_>, name: &str) -> PyResult<u32> {
-        let node = self.fabric.require_node(name).map_err(|error| raise_fabric(py, error))?;
+        let node = self
+            .fabric
+            .require_node(name)
+            .map_err(|error| raise_fabric(py, error))?;
         self.fabric
             .endpoint_of(node)
             .ok_or_else(|| argument(py, format!("node '{name}' is no endpoint")))
@@ -210,7 +275,11 @@ impl PyFabric {
         let this = slf.get();
         let class = py.get_type::<Self>();
         match &this.recipe {
-            Recipe::Preset { name, params, degraded } => {
+            Recipe::Preset {
+                name,
+                params,
+                degraded,
+            } => {
                 let dict = PyDict::new(py);
                 for (key, value) in params {
                     match value {
@@ -221,7 +290,10 @@ impl PyFabric {
                 let rebuild = class.getattr("_preset_degraded")?;
                 PyTuple::new(
                     py,
-                    [rebuild, (name, dict, degraded.clone()).into_pyobject(py)?.into_any()],
+                    [
+                        rebuild,
+                        (name, dict, degraded.clone()).into_pyobject(py)?.into_any(),
+                    ],
                 )
             }
             Recipe::Columns => {
@@ -241,7 +313,11 @@ impl PyFabric {
         degraded: Vec<(String, f64)>,
     ) -> PyResult<Self> {
         let fresh = Self::preset(py, name, params)?;
-        if degraded.is_empty() { Ok(fresh) } else { fresh.degrade(py, degraded) }
+        if degraded.is_empty() {
+            Ok(fresh)
+        } else {
+            fresh.degrade(py, degraded)
+        }
     }
 }
 
@@ -261,7 +337,13 @@ fn build(
     for (row, (name, kind)) in names.iter().zip(&kinds).enumerate() {
         let kind = NodeKind::from_name(kind).ok_or_else(|| {
             let known: Vec<&str> = NodeKind::ALL.iter().map(|kind| kind.name()).collect();
-            argument(py, format!("row {row}: kind '{kind}' is not one of {}", known.join(", ")))
+            argument(
+                py,
+                format!(
+                    "row {row}: kind '{kind}' is not one of {}",
+                    known.join(", ")
+                ),
+            )
         })?;
         ids.insert(name.clone(), builder.node(name, kind));
     }
@@ -294,10 +376,13 @@ fn place_levels(
         let index = builder.level(&level);
         let mut numbers: Vec<&str> = Vec::new();
         for (name, container) in names.iter().zip(&containers).filter(|(_, c)| !c.is_empty()) {
-            let number = numbers.iter().position(|known| known == container).unwrap_or_else(|| {
-                numbers.push(container);
-                numbers.len() - 1
-            });
+            let number = numbers
+                .iter()
+                .position(|known| known == container)
+                .unwrap_or_else(|| {
+                    numbers.push(container);
+                    numbers.len() - 1
+                });
             builder.place(ids[name], index, number as u32);
         }
     }
@@ -312,10 +397,17 @@ fn add_links(
     builder: &mut FabricBuilder,
 ) -> PyResult<()> {
     let (src, dst) = (take_words(links, "src")?, take_words(links, "dst")?);
-    let (rate, latency) = (take_ints(links, "rate_Bps")?, take_ints(links, "latency_ps")?);
+    let (rate, latency) = (
+        take_ints(links, "rate_Bps")?,
+        take_ints(links, "latency_ps")?,
+    );
     let nominal = take_ints_if(links, "nominal_rate_Bps")?;
     let plane = take_ints_if(links, "plane")?;
-    let kind = if links.contains("kind")? { Some(take_words(links, "kind")?) } else { None };
+    let kind = if links.contains("kind")? {
+        Some(take_words(links, "kind")?)
+    } else {
+        None
+    };
     let ordinary: Option<Vec<bool>> = match links.get_item("ordinary")? {
         Some(column) => Some(
             column
@@ -328,14 +420,22 @@ fn add_links(
     let node = |row: usize, name: &String| {
         ids.get(name).copied().ok_or_else(|| {
             let hint = cm_core::suggest::nearest(name, names.iter().map(String::as_str));
-            let hint = if hint.is_empty() { String::new() } else { format!("; did you mean {}?", hint.join(", ")) };
+            let hint = if hint.is_empty() {
+                String::new()
+            } else {
+                format!("; did you mean {}?", hint.join(", "))
+            };
             argument(py, format!("links row {row}: unknown node '{name}'{hint}"))
         })
     };
     for row in 0..src.len() {
         let unsigned = |what: &str, value: i64| {
-            u64::try_from(value)
-                .map_err(|_| argument(py, format!("links row {row}: {what} must be at least 0, got {value}")))
+            u64::try_from(value).map_err(|_| {
+                argument(
+                    py,
+                    format!("links row {row}: {what} must be at least 0, got {value}"),
+                )
+            })
         };
         let kind = builder.kind(kind.as_ref().map_or("link", |kinds| kinds[row].as_str()));
         let live = unsigned("rate_Bps", rate[row])?;
@@ -349,7 +449,9 @@ fn add_links(
         if let Some(nominal) = &nominal {
             link.nominal_rate_Bps = unsigned("nominal_rate_Bps", nominal[row])?;
         }
-        link.plane = plane.as_ref().and_then(|planes| u32::try_from(planes[row]).ok());
+        link.plane = plane
+            .as_ref()
+            .and_then(|planes| u32::try_from(planes[row]).ok());
         link.ordinary = ordinary.as_ref().is_none_or(|flags| flags[row]);
         builder.link(link);
     }

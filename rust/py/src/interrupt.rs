@@ -23,7 +23,9 @@ pub(crate) struct Progress<'a, 'py> {
 
 impl Progress<'_, '_> {
     fn tell(&self) -> PyResult<()> {
-        self.callback.call1((self.done.load(Ordering::Relaxed), self.total)).map(|_| ())
+        self.callback
+            .call1((self.done.load(Ordering::Relaxed), self.total))
+            .map(|_| ())
     }
 }
 
@@ -44,7 +46,10 @@ pub(crate) fn interruptible<T: Send>(
         let receiver = Mutex::new(receiver);
         loop {
             let received = py.detach(|| {
-                receiver.lock().expect("only this thread locks it").recv_timeout(POLL)
+                receiver
+                    .lock()
+                    .expect("only this thread locks it")
+                    .recv_timeout(POLL)
             });
             match received {
                 Ok(value) => {
@@ -58,14 +63,21 @@ pub(crate) fn interruptible<T: Send>(
                     if let Err(error) = py.check_signals().and(told) {
                         cancel.store(true, Ordering::Relaxed);
                         // The worker borrows from this frame: wait for it, without the GIL.
-                        py.detach(|| receiver.lock().expect("only this thread locks it").recv().ok());
+                        py.detach(|| {
+                            receiver
+                                .lock()
+                                .expect("only this thread locks it")
+                                .recv()
+                                .ok()
+                        });
                         return Err(error);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     // Joined here, a panic of the worker stays on this side of the border.
                     let _ = worker.join();
-                    let text = "the simulation ended unexpectedly; this is a defect, please report it";
+                    let text =
+                        "the simulation ended unexpectedly; this is a defect, please report it";
                     return Err(PyRuntimeError::new_err(text));
                 }
             }

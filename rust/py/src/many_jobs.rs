@@ -24,27 +24,60 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[PlacedJob]) -> PyResul
     let edges = |of: fn(&PlacedJob) -> &Csr<u32>| {
         let mut csr = Csr::default();
         for (job, start, transfer) in rows(jobs) {
-            csr.push_row(of(&jobs[job]).row(transfer).iter().map(|&pred| pred + start as u32));
+            csr.push_row(
+                of(&jobs[job])
+                    .row(transfer)
+                    .iter()
+                    .map(|&pred| pred + start as u32),
+            );
         }
         csr
     };
     columns
         .ints("job", rows(jobs).map(|(job, _, _)| job as i64))?
-        .ints("transfer", rows(jobs).map(|(_, start, transfer)| (start + transfer) as i64))?
+        .ints(
+            "transfer",
+            rows(jobs).map(|(_, start, transfer)| (start + transfer) as i64),
+        )?
         .ints("step", ints(|job, t| job.schedule.step()[t].into()))?
         .ints("src", ints(|job, t| job.schedule.src()[t].0.into()))?
         .ints("dst", ints(|job, t| job.schedule.dst()[t].0.into()))?
-        .ints("chunk", ints(|job, t| job.schedule.chunks()[t].first.into()))?
-        .ints("n_chunks", ints(|job, t| job.schedule.chunks()[t].count.into()))?
-        .ints("chunk_stride", ints(|job, t| job.schedule.chunks()[t].stride.into()))?
-        .ints("offset", ints(|job, t| job.schedule.sizes().offset_bytes(job.schedule.chunks()[t])))?
+        .ints(
+            "chunk",
+            ints(|job, t| job.schedule.chunks()[t].first.into()),
+        )?
+        .ints(
+            "n_chunks",
+            ints(|job, t| job.schedule.chunks()[t].count.into()),
+        )?
+        .ints(
+            "chunk_stride",
+            ints(|job, t| job.schedule.chunks()[t].stride.into()),
+        )?
+        .ints(
+            "offset",
+            ints(|job, t| job.schedule.sizes().offset_bytes(job.schedule.chunks()[t])),
+        )?
         .ints(
             "size_bytes",
-            ints(|job, t| job.schedule.sizes().balanced_size_bytes(job.schedule.chunks()[t])),
+            ints(|job, t| {
+                job.schedule
+                    .sizes()
+                    .balanced_size_bytes(job.schedule.chunks()[t])
+            }),
         )?
-        .words("op", rows(jobs).map(|(job, _, t)| jobs[job].schedule.op()[t].name()))?
+        .words(
+            "op",
+            rows(jobs).map(|(job, _, t)| jobs[job].schedule.op()[t].name()),
+        )?
         .lists("depends_on", &edges(|job| job.schedule.depends_on()))?
         .lists("follows", &edges(|job| job.schedule.follows()))?
-        .ints("src_endpoint", ints(|job, t| job.endpoints[job.schedule.src()[t].index()].into()))?
-        .ints("dst_endpoint", ints(|job, t| job.endpoints[job.schedule.dst()[t].index()].into()))
+        .ints(
+            "src_endpoint",
+            ints(|job, t| job.endpoints[job.schedule.src()[t].index()].into()),
+        )?
+        .ints(
+            "dst_endpoint",
+            ints(|job, t| job.endpoints[job.schedule.dst()[t].index()].into()),
+        )
 }

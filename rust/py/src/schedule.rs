@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use cm_core::algorithms::{self, AlgorithmError};
+use cm_core::algorithms::{self, PlanError};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split};
+use cm_core::csr::Csr;
 use cm_core::error::Error;
 use cm_core::ids::RankId;
-use cm_core::csr::Csr;
-use cm_core::schedule::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, verify};
+use cm_core::schedule::{
+    ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, verify,
+};
+use cm_core::simulate::{BYTES_PER_TRANSFER, check_memory};
 use cm_core::team::{Level, Team};
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
@@ -18,6 +21,9 @@ use crate::columns::{
 };
 use crate::error::{argument, raise};
 use crate::fabric::Levels;
+
+/// Memory above which a schedule is refused before it is built.
+const MEMORY_LIMIT_BYTES: u64 = 8_000_000_000;
 
 /// Who sends what to whom, proved right unless asked otherwise.
 #[pyclass(frozen, name = "Schedule", module = "cm_collectives._core")]
@@ -50,7 +56,10 @@ pub(crate) fn split(py: Python<'_>, name: &str) -> PyResult<Split> {
         "exact" => Ok(Split::Exact),
         "balanced" => Ok(Split::Balanced),
         "hccl" => Ok(Split::Hccl),
-        _ => Err(argument(py, format!("split must be exact, balanced or hccl, got '{name}'"))),
+        _ => Err(argument(
+            py,
+            format!("split must be exact, balanced or hccl, got '{name}'"),
+        )),
     }
 }
 
@@ -64,9 +73,10 @@ pub(crate) fn payload(
         (Some(size), None) => Ok(Payload::Bytes(size)),
         (None, Some(counts)) => Ok(Payload::Counts(snapshot_counts(py, counts)?)),
         (None, None) => Ok(Payload::None),
-        (Some(_), Some(_)) => {
-            Err(argument(py, "size_bytes and counts exclude each other".to_owned()))
-        }
+        (Some(_), Some(_)) => Err(argument(
+            py,
+            "size_bytes and counts exclude each other".to_owned(),
+        )),
     }
 }
 
@@ -76,7 +86,10 @@ pub(crate) fn team(py: Python<'_>, n_ranks: u32, levels: Levels) -> PyResult<Tea
         .into_iter()
         .map(|(name, groups)| Level {
             name,
-            groups: groups.into_iter().map(|g| g.into_iter().map(RankId).collect()).collect(),
+            groups: groups
+                .into_iter()
+                .map(|g| g.into_iter().map(RankId).collect())
+                .collect(),
         })
         .collect();
     Team::new(n_ranks, levels).map_err(|error| raise(py, error.into()))
@@ -98,7 +111,6 @@ impl PySchedule {
         counts: Option<PyReadonlyArray2<'_, i64>>,
         options: &Bound<'_, PyDict>,
         split: &str,
-        memory_limit_bytes: u64,
     ) -> PyResult<Self> {
         let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
         let algorithm = algorithms::lookup(algorithm).map_err(|e| raise(py, e.into()))?;
@@ -106,11 +118,19 @@ impl PySchedule {
         let payload = payload(py, size_bytes, counts.as_ref())?;
         let options = self::options(py, options)?;
         let split = self::split(py, split)?;
-        let problem = Problem { collective, team: &team, root: RankId(root), payload, split, options };
+        let problem = Problem {
+            collective,
+            team: &team,
+            root: RankId(root),
+            payload,
+            split,
+            options,
+        };
         let built = py.detach(|| {
             algorithms::check(algorithm, &problem)?;
-            cm_core::simulate::check_memory(algorithm.n_transfers(&problem), memory_limit_bytes)?;
-            algorithms::schedule(algorithm, &problem).map_err(Error::from)
+            let n_transfers = algorithm.n_transfers(&problem);
+            check_memory(n_transfers, BYTES_PER_TRANSFER, MEMORY_LIMIT_BYTES)?;
+            Ok::<_, Error>(algorithms::schedule(algorithm, &problem)?)
         });
         let schedule = Arc::new(built.map_err(|error| raise(py, error))?);
         Ok(Self { schedule })
@@ -136,14 +156,23 @@ impl PySchedule {
         let payload = payload(py, size_bytes, counts.as_ref())?;
         let mut problem = Problem::new(collective, &team, payload);
         problem.root = RankId(root);
-        problem.check().map_err(|error| raise(py, AlgorithmError::from(error).into()))?;
+        problem
+            .check()
+            .map_err(|error| raise(py, PlanError::from(error).into()))?;
+        let n_chunks = if n_chunks > 0 {
+            n_chunks
+        } else {
+            fewest_chunks(columns, &problem)?
+        };
         let sizes = ChunkSizes::of(&problem, n_chunks);
         let parts = parts(py, columns, &problem, sizes, algorithm, n_chunks)?;
         let schedule = parts.build().map_err(|error| raise(py, error.into()))?;
         if verify {
             cm_core::schedule::verify(&schedule).map_err(|error| raise(py, error.into()))?;
         }
-        Ok(Self { schedule: Arc::new(schedule) })
+        Ok(Self {
+            schedule: Arc::new(schedule),
+        })
     }
 
     #[getter]
@@ -184,7 +213,9 @@ impl PySchedule {
     /// Proves the schedule right, or names what is wrong.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         let verified = py.detach(|| verify(&self.schedule));
-        verified.map(|_| ()).map_err(|error| raise(py, error.into()))
+        verified
+            .map(|_| ())
+            .map_err(|error| raise(py, error.into()))
     }
 
     /// Columns of all transfers.
@@ -221,11 +252,26 @@ pub(crate) fn transfer_columns<'py>(
         .ints("step", all().map(|t| i64::from(schedule.step()[t])))?
         .ints("src", all().map(|t| i64::from(schedule.src()[t].0)))?
         .ints("dst", all().map(|t| i64::from(schedule.dst()[t].0)))?
-        .ints("chunk", all().map(|t| i64::from(schedule.chunks()[t].first)))?
-        .ints("n_chunks", all().map(|t| i64::from(schedule.chunks()[t].count)))?
-        .ints("chunk_stride", all().map(|t| i64::from(schedule.chunks()[t].stride)))?
-        .ints("offset", all().map(|t| sizes.offset_bytes(schedule.chunks()[t]) as i64))?
-        .ints("size_bytes", all().map(|t| sizes.balanced_size_bytes(schedule.chunks()[t]) as i64))?
+        .ints(
+            "chunk",
+            all().map(|t| i64::from(schedule.chunks()[t].first)),
+        )?
+        .ints(
+            "n_chunks",
+            all().map(|t| i64::from(schedule.chunks()[t].count)),
+        )?
+        .ints(
+            "chunk_stride",
+            all().map(|t| i64::from(schedule.chunks()[t].stride)),
+        )?
+        .ints(
+            "offset",
+            all().map(|t| sizes.offset_bytes(schedule.chunks()[t]) as i64),
+        )?
+        .ints(
+            "size_bytes",
+            all().map(|t| sizes.balanced_size_bytes(schedule.chunks()[t]) as i64),
+        )?
         .words("op", all().map(|t| schedule.op()[t].name()))?
         .lists("depends_on", schedule.depends_on())?
         .lists("follows", schedule.follows())
@@ -245,7 +291,9 @@ fn parts(
     let count = unsigned_if(columns, "n_chunks")?;
     let stride = unsigned_if(columns, "chunk_stride")?;
     let at = |column: &Option<Vec<u32>>, row: usize| {
-        column.as_ref().map_or(Some(1), |values| values.get(row).copied())
+        column
+            .as_ref()
+            .map_or(Some(1), |values| values.get(row).copied())
     };
     let chunks = first
         .iter()
@@ -255,15 +303,25 @@ fn parts(
                 let text = "columns 'n_chunks' and 'chunk_stride' must be as long as 'chunk'";
                 argument(py, text.to_owned())
             })?;
-            Ok(ChunkRange { first, count, stride })
+            Ok(ChunkRange {
+                first,
+                count,
+                stride,
+            })
         })
         .collect::<PyResult<Vec<_>>>()?;
     let op = take_words(columns, "op")?;
     let op = op.iter().enumerate().map(|(row, name)| {
         let known = [Op::Copy, Op::Reduce, Op::Local];
-        known.into_iter().find(|op| op.name() == name).ok_or_else(|| {
-            argument(py, format!("column 'op' row {row} must be copy, reduce or local, got '{name}'"))
-        })
+        known
+            .into_iter()
+            .find(|op| op.name() == name)
+            .ok_or_else(|| {
+                argument(
+                    py,
+                    format!("column 'op' row {row} must be copy, reduce or local, got '{name}'"),
+                )
+            })
     });
     Ok(ScheduleParts {
         collective: problem.collective,
@@ -282,10 +340,22 @@ fn parts(
     })
 }
 
+/// The fewest chunks that cover those of a table and divide every block of the collective.
+fn fewest_chunks(columns: &Bound<'_, PyDict>, problem: &Problem) -> PyResult<u32> {
+    let last = unsigned(columns, "chunk")?.into_iter().max().unwrap_or(0);
+    let blocks = problem.collective.n_blocks(problem.n_ranks());
+    let n_chunks = (u64::from(last) + 1).next_multiple_of(blocks);
+    u32::try_from(n_chunks)
+        .map_err(|_| argument(columns.py(), format!("{n_chunks} chunks exceed 2^32")))
+}
+
 fn to_unsigned(py: Python<'_>, name: &str, values: Vec<i64>) -> PyResult<Vec<u32>> {
     let narrow = |(row, value): (usize, i64)| {
         u32::try_from(value).map_err(|_| {
-            argument(py, format!("column '{name}' row {row} must be in 0..2^32, got {value}"))
+            argument(
+                py,
+                format!("column '{name}' row {row} must be in 0..2^32, got {value}"),
+            )
         })
     };
     values.into_iter().enumerate().map(narrow).collect()
@@ -297,11 +367,15 @@ fn unsigned(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<u32>> {
 
 fn unsigned_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Vec<u32>>> {
     let values = take_ints_if(columns, name)?;
-    values.map(|values| to_unsigned(columns.py(), name, values)).transpose()
+    values
+        .map(|values| to_unsigned(columns.py(), name, values))
+        .transpose()
 }
 
 fn edges(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Csr<u32>>> {
-    let Some(rows) = take_lists_if(columns, name)? else { return Ok(None) };
+    let Some(rows) = take_lists_if(columns, name)? else {
+        return Ok(None);
+    };
     let mut csr = Csr::default();
     for row in rows {
         csr.push_row(to_unsigned(columns.py(), name, row)?);

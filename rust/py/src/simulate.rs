@@ -40,8 +40,11 @@ fn named<T: Copy>(py: Python<'_>, what: &str, name: &str, all: &[(&str, T)]) -> 
     })
 }
 
-const RUNGS: [(&str, Rung); 3] =
-    [("pair", Rung::Pair), ("extended", Rung::Extended), ("rational", Rung::Rational)];
+const RUNGS: [(&str, Rung); 3] = [
+    ("pair", Rung::Pair),
+    ("extended", Rung::Extended),
+    ("rational", Rung::Rational),
+];
 
 #[pymethods]
 impl PySettings {
@@ -61,7 +64,9 @@ impl PySettings {
     ) -> PyResult<Self> {
         let entry = routing::lookup(routing).map_err(|error| raise(py, error.into()))?;
         let routing_options = RoutingOptions { seed, planes };
-        entry.build(&routing_options).map_err(|error| raise(py, error.into()))?;
+        entry
+            .build(&routing_options)
+            .map_err(|error| raise(py, error.into()))?;
         let settings = Settings {
             routing: entry.name,
             routing_options,
@@ -94,7 +99,12 @@ pub(crate) fn question(
     let question = Question {
         collective: Collective::from_name(collective).map_err(|e| raise(py, e.into()))?,
         algorithm: Choice::from_name(algorithm).map_err(|e| raise(py, e))?,
-        team: Arc::new(fabric.fabric.team(&endpoints).map_err(|e| raise_fabric(py, e))?),
+        team: Arc::new(
+            fabric
+                .fabric
+                .team(&endpoints)
+                .map_err(|e| raise_fabric(py, e))?,
+        ),
         fabric: fabric.fabric.clone(),
         endpoints,
         root: RankId(root),
@@ -126,15 +136,24 @@ pub(crate) fn simulate(
     settings: &PySettings,
 ) -> PyResult<PyRun> {
     let question = question(
-        py, fabric, collective, algorithm, endpoints, root, size_bytes, counts.as_ref(), options,
-        split, start_ps, settings,
+        py,
+        fabric,
+        collective,
+        algorithm,
+        endpoints,
+        root,
+        size_bytes,
+        counts.as_ref(),
+        options,
+        split,
+        start_ps,
+        settings,
     )?;
     run(py, move |cancel| question.answer(Some(cancel)))
 }
 
 /// Simulates schedules that share the fabric.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
 pub(crate) fn simulate_jobs(
     py: Python<'_>,
     fabric: &PyFabric,
@@ -146,15 +165,25 @@ pub(crate) fn simulate_jobs(
     for (schedule, endpoints, starts_ps) in jobs {
         let schedule = schedule.get().schedule.clone();
         if endpoints.len() != schedule.n_ranks() as usize {
-            let error = Error::RankCount { schedule: schedule.n_ranks(), endpoints: endpoints.len() };
+            let error = Error::RankCount {
+                schedule: schedule.n_ranks(),
+                endpoints: endpoints.len(),
+            };
             return Err(raise(py, error));
         }
         if starts_ps.len() != 1 && starts_ps.len() != endpoints.len() {
-            let error = Error::StartCount { n_ranks: endpoints.len(), got: starts_ps.len() };
+            let error = Error::StartCount {
+                n_ranks: endpoints.len(),
+                got: starts_ps.len(),
+            };
             return Err(raise(py, error));
         }
         n_transfers += schedule.len() as u64;
-        placed.push(PlacedJob { schedule, endpoints, starts_ps });
+        placed.push(PlacedJob {
+            schedule,
+            endpoints,
+            starts_ps,
+        });
     }
     let (fabric, settings) = (fabric.fabric.clone(), settings.settings.clone());
     run(py, move |cancel| {
@@ -165,7 +194,7 @@ pub(crate) fn simulate_jobs(
 
 /// A flow's end: an endpoint's index, or the name of any node that is no switch.
 #[derive(FromPyObject)]
-enum End {
+pub(crate) enum End {
     Endpoint(u32),
     Name(String),
 }
@@ -181,7 +210,6 @@ fn end(py: Python<'_>, fabric: &Fabric, row: usize, what: &str, end: &End) -> Py
 /// Simulates flows without a collective.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "flows have these columns")]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
 pub(crate) fn simulate_flows(
     py: Python<'_>,
     fabric: &PyFabric,
@@ -199,12 +227,19 @@ pub(crate) fn simulate_flows(
     let mut flows = Vec::with_capacity(src.len());
     for row in 0..src.len() {
         let unsigned = |what: &str, value: i64| {
-            u64::try_from(value)
-                .map_err(|_| argument(py, format!("flow {row}: {what} must be at least 0, got {value}")))
+            u64::try_from(value).map_err(|_| {
+                argument(
+                    py,
+                    format!("flow {row}: {what} must be at least 0, got {value}"),
+                )
+            })
         };
         for &pred in depends_on[row].iter().chain(&follows[row]) {
             if pred as usize >= src.len() {
-                let text = format!("flow {row}: predecessor {pred} is not a row (0..{})", src.len());
+                let text = format!(
+                    "flow {row}: predecessor {pred} is not a row (0..{})",
+                    src.len()
+                );
                 return Err(argument(py, text));
             }
         }
@@ -232,7 +267,10 @@ fn run(
     work: impl FnOnce(&AtomicBool) -> Result<Simulation, Error> + Send,
 ) -> PyResult<PyRun> {
     let simulation = interruptible(py, work, None)?.map_err(|error| raise(py, error))?;
-    Ok(PyRun { simulation: Arc::new(simulation), busy: Mutex::new(None) })
+    Ok(PyRun {
+        simulation: Arc::new(simulation),
+        busy: Mutex::new(None),
+    })
 }
 
 /// A finished simulation.
@@ -283,7 +321,9 @@ impl PyRun {
     /// Columns of all transfers, or of all flows.
     fn transfers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let simulation = &self.simulation;
-        let times = py.detach(|| simulation.op_times()).map_err(|error| raise(py, error))?;
+        let times = py
+            .detach(|| simulation.op_times())
+            .map_err(|error| raise(py, error))?;
         let columns = match simulation.work() {
             Work::Flows(flows) => {
                 let fabric = simulation.fabric();
@@ -291,29 +331,44 @@ impl PyRun {
                     .ints("flow", 0..flows.len() as i64)?
                     .words("src", flows.iter().map(|flow| &fabric.node(flow.src).name))?
                     .words("dst", flows.iter().map(|flow| &fabric.node(flow.dst).name))?
-                    .ints("size_bytes", flows.iter().map(|flow| flow.size_bytes as i64))?
+                    .ints(
+                        "size_bytes",
+                        flows.iter().map(|flow| flow.size_bytes as i64),
+                    )?
             }
             Work::Jobs(jobs) => job_columns(Columns::new(py), jobs)?,
         };
         let ops = || simulation.placement().op_of_transfer.iter().flatten();
         Ok(columns
-            .ints("released_ps", ops().map(|&op| ps(times[op as usize].released_ps)))?
-            .ints("served_ps", ops().map(|&op| ps(times[op as usize].served_ps)))?
-            .ints("arrived_ps", ops().map(|&op| ps(times[op as usize].arrived_ps)))?
+            .ints(
+                "released_ps",
+                ops().map(|&op| ps(times[op as usize].released_ps)),
+            )?
+            .ints(
+                "served_ps",
+                ops().map(|&op| ps(times[op as usize].served_ps)),
+            )?
+            .ints(
+                "arrived_ps",
+                ops().map(|&op| ps(times[op as usize].arrived_ps)),
+            )?
             .done())
     }
 
     /// Columns of all links.
     fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let known = self.busy.lock().expect("no holder of this lock panics").clone();
-        let uses = match known {
-            Some(uses) => uses,
-            None => {
-                let uses = py.detach(|| report::links(&self.simulation));
-                let uses = uses.map_err(|error| raise(py, error))?;
-                *self.busy.lock().expect("no holder of this lock panics") = Some(uses.clone());
-                uses
-            }
+        let known = self
+            .busy
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone();
+        let uses = if let Some(uses) = known {
+            uses
+        } else {
+            let uses = py.detach(|| report::links(&self.simulation));
+            let uses = uses.map_err(|error| raise(py, error))?;
+            *self.busy.lock().expect("no holder of this lock panics") = Some(uses.clone());
+            uses
         };
         let fabric = self.simulation.fabric();
         let links = fabric.links();
@@ -323,11 +378,17 @@ impl PyRun {
             .words("src", links.iter().map(|link| &fabric.node(link.src).name))?
             .words("dst", links.iter().map(|link| &fabric.node(link.dst).name))?
             .words("kind", links.iter().map(|link| fabric.kind_name(link.kind)))?
-            .ints("plane", links.iter().map(|link| link.plane.map_or(-1, i64::from)))?
+            .ints(
+                "plane",
+                links.iter().map(|link| link.plane.map_or(-1, i64::from)),
+            )?
             .ints("rate_Bps", links.iter().map(|link| link.rate_Bps as i64))?
             .floats("bytes", uses.iter().map(|usage| usage.bytes).collect())?
             .ints("busy_ps", uses.iter().map(|usage| usage.busy_ps as i64))?
-            .floats("utilisation", uses.iter().map(|usage| usage.utilisation).collect())?
+            .floats(
+                "utilisation",
+                uses.iter().map(|usage| usage.utilisation).collect(),
+            )?
             .done())
     }
 
@@ -342,9 +403,16 @@ impl PyRun {
         let rows = || {
             let each = jobs.iter().zip(&finishes).enumerate();
             each.flat_map(|(index, (job, finish))| {
-                job.endpoints.iter().zip(finish).enumerate().map(move |(rank, (endpoint, finish))| {
-                    (index as i64, rank as i64, i64::from(*endpoint), *finish as i64)
-                })
+                job.endpoints.iter().zip(finish).enumerate().map(
+                    move |(rank, (endpoint, finish))| {
+                        (
+                            index as i64,
+                            rank as i64,
+                            i64::from(*endpoint),
+                            *finish as i64,
+                        )
+                    },
+                )
             })
         };
         Ok(Columns::new(py)
@@ -364,7 +432,12 @@ impl PyRun {
         };
         let times = py.detach(|| {
             (0..jobs.len())
-                .map(|job| Ok((simulation.job_finish_ps(job)?, report::alone_ps(simulation, job)?)))
+                .map(|job| {
+                    Ok((
+                        simulation.job_finish_ps(job)?,
+                        report::alone_ps(simulation, job)?,
+                    ))
+                })
                 .collect::<Result<Vec<(u64, u64)>, Error>>()
         });
         let times = times.map_err(|error| raise(py, error))?;
@@ -372,15 +445,27 @@ impl PyRun {
         let rows = || {
             jobs.iter().zip(&times).map(|(job, &(finish, alone))| {
                 let start = start(job);
-                (start, finish, finish.saturating_sub(start), alone.saturating_sub(start))
+                (
+                    start,
+                    finish,
+                    finish.saturating_sub(start),
+                    alone.saturating_sub(start),
+                )
             })
         };
         let slowdown = rows().map(|(_, _, time, alone)| {
-            if alone > 0 { time as f64 / alone as f64 } else { 1.0 }
+            if alone > 0 {
+                time as f64 / alone as f64
+            } else {
+                1.0
+            }
         });
         Ok(Columns::new(py)
             .ints("job", 0..jobs.len() as i64)?
-            .words("collective", jobs.iter().map(|job| job.schedule.collective().name()))?
+            .words(
+                "collective",
+                jobs.iter().map(|job| job.schedule.collective().name()),
+            )?
             .words("algorithm", jobs.iter().map(|job| job.schedule.algorithm()))?
             .ints("ranks", jobs.iter().map(|job| job.endpoints.len() as i64))?
             .ints("start_ps", rows().map(|row| row.0 as i64))?
@@ -399,7 +484,10 @@ impl PyRun {
             .ints("links", uses.iter().map(|usage| i64::from(usage.n_links)))?
             .ints("rate_Bps", uses.iter().map(|usage| usage.rate_bps as i64))?
             .floats("bytes", uses.iter().map(|usage| usage.bytes).collect())?
-            .floats("utilisation", uses.iter().map(|usage| usage.utilisation).collect())?
+            .floats(
+                "utilisation",
+                uses.iter().map(|usage| usage.utilisation).collect(),
+            )?
             .done())
     }
 

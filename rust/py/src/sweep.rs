@@ -44,8 +44,18 @@ impl PyCase {
         settings: &PySettings,
     ) -> PyResult<Self> {
         let question = question(
-            py, fabric, collective, algorithm, endpoints, root, size_bytes, counts.as_ref(),
-            options, split, vec![0], settings,
+            py,
+            fabric,
+            collective,
+            algorithm,
+            endpoints,
+            root,
+            size_bytes,
+            counts.as_ref(),
+            options,
+            split,
+            vec![0],
+            settings,
         )?;
         Ok(Self { question })
     }
@@ -59,14 +69,15 @@ type Kept = Option<(u32, usize, Arc<ThreadPool>)>;
 static POOL: Mutex<Kept> = Mutex::new(None);
 
 fn pool(py: Python<'_>, threads: Option<usize>) -> PyResult<Arc<ThreadPool>> {
-    let threads = threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let threads = threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     if threads == 0 {
         return Err(argument(py, "threads must be at least 1, got 0".to_owned()));
     }
     let pid = std::process::id();
-    let mut kept = POOL.lock().map_err(|_| PyRuntimeError::new_err("the thread pool is broken"))?;
+    let mut kept = POOL
+        .lock()
+        .map_err(|_| PyRuntimeError::new_err("the thread pool is broken"))?;
     match kept.take() {
         Some((owner, size, pool)) if owner == pid && size == threads => {
             *kept = Some((owner, size, pool.clone()));
@@ -96,7 +107,11 @@ fn answers(
     let pool = pool(py, threads)?;
     let done = AtomicU64::new(0);
     let total = questions.len() as u64;
-    let progress = on_progress.map(|callback| Progress { callback, done: &done, total });
+    let progress = on_progress.map(|callback| Progress {
+        callback,
+        done: &done,
+        total,
+    });
     interruptible(
         py,
         |cancel| pool.install(|| cm_core::sweep::sweep(questions, &done, cancel)),
@@ -107,20 +122,26 @@ fn answers(
 /// Answers all cases in order; `None` rows give nulls.
 #[pyfunction]
 #[pyo3(signature = (cases, threads=None, on_progress=None))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands lists over as vectors")]
 pub(crate) fn sweep<'py>(
     py: Python<'py>,
     cases: Vec<Option<Py<PyCase>>>,
     threads: Option<usize>,
     on_progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let questions: Vec<Option<Question>> =
-        cases.iter().map(|case| case.as_ref().map(|case| case.get().question.clone())).collect();
+    let questions: Vec<Option<Question>> = cases
+        .iter()
+        .map(|case| case.as_ref().map(|case| case.get().question.clone()))
+        .collect();
     let answers = answers(py, &questions, threads, on_progress.as_ref())?;
-    let ok = || answers.iter().map(|answer| answer.as_ref().and_then(|a| a.as_ref().ok()));
+    let ok = || {
+        answers
+            .iter()
+            .map(|answer| answer.as_ref().and_then(|a| a.as_ref().ok()))
+    };
     let ints = |value: fn(&Answer) -> u64| ok().map(move |a| a.map_or(-1, |a| value(a) as i64));
-    let words =
-        |value: fn(&Answer) -> &str| ok().map(move |a| a.map_or(String::new(), |a| value(a).into()));
+    let words = |value: fn(&Answer) -> &str| {
+        ok().map(move |a| a.map_or(String::new(), |a| value(a).into()))
+    };
     let error = answers.iter().map(|answer| match answer {
         Some(Err(error)) => error.to_string(),
         _ => String::new(),
@@ -132,7 +153,8 @@ pub(crate) fn sweep<'py>(
         .words("bottleneck", words(|answer| &answer.bottleneck))?
         .floats(
             "max_utilisation",
-            ok().map(|answer| answer.map_or(f64::NAN, |answer| answer.max_utilisation)).collect(),
+            ok().map(|answer| answer.map_or(f64::NAN, |answer| answer.max_utilisation))
+                .collect(),
         )?
         .words("error", error)?
         .done())
@@ -141,7 +163,6 @@ pub(crate) fn sweep<'py>(
 /// The same question at many sizes; the first error is raised.
 #[pyfunction]
 #[pyo3(signature = (case, sizes_bytes, threads=None))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands arrays over by value")]
 pub(crate) fn times_ps<'py>(
     py: Python<'py>,
     case: &PyCase,

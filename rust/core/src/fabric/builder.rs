@@ -4,8 +4,9 @@
 //! [`FabricBuilder::build`], so that a preset reads as its wiring and a user's graph gets the same
 //! checks. Endpoint ids follow the order in which the endpoints were added.
 
+use super::element::{Link, LinkKind, Node, NodeKind};
 use super::error::FabricError;
-use super::graph::{Content, Fabric, Link, LinkKind, Node, NodeKind};
+use super::graph::{Content, Fabric};
 use super::hierarchy::{self, ContainerLevel};
 use crate::ids::{LinkId, NodeId};
 
@@ -262,52 +263,57 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_enforced_and_names_the_culprit() {
+    fn each_node_rule_is_enforced_and_names_the_culprit() {
+        let named = |name: &'static str, message| {
+            check(
+                |builder, _| {
+                    builder.node(name, NodeKind::Switch);
+                },
+                message,
+            );
+        };
+        named("a", "node name 'a' appears twice");
+        named("x y", "'x y' is not allowed");
+        named("x->y", "'x->y' is not allowed");
+        named("", "'' is not allowed");
         check(
-            |b, _| drop(b.node("a", NodeKind::Switch)),
-            "node name 'a' appears twice",
-        );
-        check(
-            |b, _| drop(b.node("x y", NodeKind::Switch)),
-            "'x y' is not allowed",
-        );
-        check(
-            |b, _| drop(b.node("x->y", NodeKind::Switch)),
-            "'x->y' is not allowed",
-        );
-        check(
-            |b, _| drop(b.node("", NodeKind::Switch)),
-            "'' is not allowed",
-        );
-        check(
-            |_, l| l[0].dst = NodeId(9),
-            "node 9 does not exist; allowed: 0..3",
-        );
-        check(|_, l| l[0].kind = LinkKind(4), "link kind 4 does not exist");
-        check(
-            |_, l| l[0].dst = NodeId(0),
-            "link 'a->a' joins a node to itself",
-        );
-        check(|_, l| l.push(l[0].clone()), "link 'a->s' appears twice");
-        check(
-            |_, l| l[0].nominal_rate_Bps = 0,
-            "nominal rate of 'a->s' is 0 B/s",
-        );
-        check(
-            |_, l| l[0].rate_Bps = 11,
-            "live rate of 'a->s' is 11 B/s; allowed: 0..=10",
-        );
-        check(
-            |_, l| l[0].latency_ps = u64::MAX,
-            "latencies (ps) of all links add up to",
-        );
-        check(
-            |b, _| b.reduction_rate(NodeId(2), 5),
+            |builder, _| builder.reduction_rate(NodeId(2), 5),
             "'s' has a reduction rate but is no endpoint",
         );
         check(
-            |b, _| drop(b.level("pod")),
+            |builder, _| {
+                builder.level("pod");
+            },
             "level 'pod' does not place 'a'",
+        );
+    }
+
+    #[test]
+    fn each_link_rule_is_enforced_and_names_the_culprit() {
+        let first = |change: fn(&mut Link), message| {
+            check(|_, links| change(&mut links[0]), message);
+        };
+        first(
+            |l| l.dst = NodeId(9),
+            "node 9 does not exist; allowed: 0..3",
+        );
+        first(|l| l.kind = LinkKind(4), "link kind 4 does not exist");
+        first(|l| l.dst = l.src, "link 'a->a' joins a node to itself");
+        first(
+            |l| l.nominal_rate_Bps = 0,
+            "nominal rate of 'a->s' is 0 B/s",
+        );
+        first(
+            |l| l.rate_Bps = 11,
+            "live rate of 'a->s' is 11 B/s; allowed: 0..=10",
+        );
+        first(
+            |l| l.latency_ps = u64::MAX,
+            "latencies (ps) of all links add up to",
+        );
+        check(
+            |_, links| links.push(links[0].clone()),
+            "link 'a->s' appears twice",
         );
     }
 

@@ -18,8 +18,10 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
-use super::graph::{Fabric, NodeKind};
+use super::element::NodeKind;
+use super::graph::Fabric;
 use super::refine;
+use super::routing::Toward;
 use crate::csr::Csr;
 use crate::ids::{BundleId, ClassId, LinkId, NodeId};
 
@@ -49,6 +51,8 @@ pub struct Hop {
     pub nominal_Bps: u64,
     /// Latency of each of its links, in ps.
     pub latency_ps: u64,
+    /// The plane of its first link; merging does not look at planes.
+    pub plane: Option<u32>,
 }
 
 /// A fabric's links merged into bundles, its nodes into classes.
@@ -66,8 +70,10 @@ pub struct Bundles {
     /// Per class, the usable bundles that enter it, by the class they leave.
     inward: Csr<Hop>,
     forwards: Vec<bool>,
-    /// Hops to a class, filled as destinations are asked for.
-    hops_to: Vec<OnceLock<Box<[u32]>>>,
+    /// Each bundle as seen from the class it leaves.
+    hops: Vec<Hop>,
+    /// The way to each class, filled as destinations are asked for.
+    toward: Vec<OnceLock<Toward>>,
 }
 
 impl Bundles {
@@ -102,12 +108,16 @@ impl Bundles {
             .rows()
             .map(|row| fabric.node(row[0]).kind == NodeKind::Switch)
             .collect();
-        let out = hops(fabric, &bundles, n_classes, |bundle| {
+        let out = usable_hops(fabric, &bundles, n_classes, |bundle| {
             (bundle.src, bundle.dst)
         });
-        let inward = hops(fabric, &bundles, n_classes, |bundle| {
+        let inward = usable_hops(fabric, &bundles, n_classes, |bundle| {
             (bundle.dst, bundle.src)
         });
+        let indexed = bundles.iter().enumerate();
+        let hops = indexed
+            .map(|(index, bundle)| hop(fabric, index, bundle, bundle.dst))
+            .collect();
         let keep = |switches: bool| {
             let mut kept = Csr::with_capacity(n_classes, out.n_items());
             for row in out.rows() {
@@ -121,7 +131,8 @@ impl Bundles {
             to_ends: keep(false),
             inward,
             forwards,
-            hops_to: vec![OnceLock::new(); n_classes],
+            toward: vec![OnceLock::new(); n_classes],
+            hops,
             class_of,
             members,
             bundle_of: bundle_of.into_iter().map(BundleId).collect(),
@@ -190,9 +201,14 @@ impl Bundles {
         self.inward.row(class.index())
     }
 
-    /// Where the hops to a class are kept once they are known.
-    pub(super) fn hops_slot(&self, class: ClassId) -> &OnceLock<Box<[u32]>> {
-        &self.hops_to[class.index()]
+    /// A bundle as seen from the class it leaves.
+    pub(super) fn hop(&self, id: BundleId) -> &Hop {
+        &self.hops[id.index()]
+    }
+
+    /// Where the way to a class is kept once it is known.
+    pub(super) fn toward_slot(&self, class: ClassId) -> &OnceLock<Toward> {
+        &self.toward[class.index()]
     }
 }
 
@@ -234,8 +250,20 @@ fn bundle(fabric: &Fabric, class_of: &[ClassId], links: &[LinkId]) -> Bundle {
     }
 }
 
+/// A bundle as seen from one end, the other end being this class.
+fn hop(fabric: &Fabric, index: usize, bundle: &Bundle, other: ClassId) -> Hop {
+    let link = fabric.link(bundle.representative);
+    Hop {
+        bundle: BundleId::from_index(index),
+        other,
+        nominal_Bps: link.nominal_rate_Bps * u64::from(bundle.n_links),
+        latency_ps: link.latency_ps,
+        plane: link.plane,
+    }
+}
+
 /// The usable bundles per class at one end, by the class at the other end, then by id.
-fn hops(
+fn usable_hops(
     fabric: &Fabric,
     bundles: &[Bundle],
     n_classes: usize,
@@ -243,16 +271,9 @@ fn hops(
 ) -> Csr<Hop> {
     let mut at: Vec<(ClassId, Hop)> = Vec::with_capacity(bundles.len());
     for (index, bundle) in bundles.iter().enumerate() {
-        let link = fabric.link(bundle.representative);
-        if link.is_usable() {
+        if fabric.link(bundle.representative).is_usable() {
             let (here, other) = ends(bundle);
-            let hop = Hop {
-                bundle: BundleId::from_index(index),
-                other,
-                nominal_Bps: link.nominal_rate_Bps * u64::from(bundle.n_links),
-                latency_ps: link.latency_ps,
-            };
-            at.push((here, hop));
+            at.push((here, hop(fabric, index, bundle, other)));
         }
     }
     at.sort_unstable_by_key(|(here, hop)| (*here, hop.other, hop.bundle));

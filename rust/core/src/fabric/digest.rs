@@ -62,3 +62,27 @@ fn push_option(bytes: &mut Vec<u8>, value: Option<u64>) {
     bytes.push(u8::from(value.is_some()));
     push_u64(bytes, value.unwrap_or(0));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fabric::{FabricBuilder, Link, NodeKind};
+
+    #[test]
+    fn the_byte_string_is_the_one_described() {
+        // Computed apart with Python's struct and hashlib: u64 lengths and counts, u32 ends, a tag
+        // byte and a u64 per option, in the order of the file above.
+        let mut builder = FabricBuilder::new("any name", "any title");
+        let a = builder.node("a", NodeKind::Endpoint);
+        let s = builder.node("s", NodeKind::Switch);
+        builder.reduction_rate(a, 9);
+        let pod = builder.level("pod");
+        builder.place(a, pod, 77);
+        let kind = builder.kind("cable");
+        builder.link(Link {
+            plane: Some(3),
+            ..Link::new(a, s, kind, 10, 5)
+        });
+        let expected = "d267b4e1ae92b27f06f1f966fedde2ac2acbb14c2bbf88a5ad05bd4ad2fa14c0";
+        assert_eq!(builder.build().unwrap().digest(), expected);
+    }
+}

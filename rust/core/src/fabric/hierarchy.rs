@@ -6,8 +6,9 @@
 
 use rustc_hash::FxHashMap;
 
+use super::element::NodeKind;
 use super::error::FabricError;
-use super::graph::{Content, Fabric, NodeKind};
+use super::graph::{Content, Fabric};
 use crate::ids::{NodeId, RankId};
 use crate::team::{Level, Team};
 

@@ -8,7 +8,8 @@
 //! coarsest. Cardon and Crochemore, "Partitioning a graph in O(|A| log |V|)", 1982, is the faster
 //! way; a fabric needs about as many rounds as it has tiers, so the plain rounds do.
 
-use super::graph::{Fabric, NodeKind};
+use super::element::NodeKind;
+use super::graph::Fabric;
 use crate::ids::NodeId;
 
 /// The class of each node, numbered by its first node. `attributes` gives each link's attributes

@@ -1,1 +1,200 @@
-//! Placeholder.
+//! Schedules: who sends which chunks to whom, in which order. No links and no times.
+//!
+//! A schedule is a graph of transfers with two kinds of edges. `depends_on`: the bytes must have
+//! arrived. `follows`: the earlier operation of the same queue must have been served. The step of
+//! a transfer is only the canonical layering: all transfers of one step read the state at its
+//! start, and receivers stage what arrives early. A `Schedule` that exists is well formed; whether
+//! it computes its collective is what [`verify`] proves. Source: `design/model.md`.
+
+mod builder;
+mod chunks;
+mod contributions;
+mod locations;
+mod parts;
+mod program;
+mod stats;
+mod verify;
+
+pub use builder::ScheduleBuilder;
+pub(crate) use builder::{MAX_TRANSFERS, within};
+pub use chunks::{ChunkRange, ChunkSizes};
+pub use parts::{ScheduleError, ScheduleParts};
+pub use program::{Program, Send};
+pub use stats::{Bytes, ScheduleStats};
+pub use verify::{Place, Proof, VerifyError, verify};
+
+use std::ops::Range;
+
+use crate::collective::Collective;
+use crate::collective::conditions::Conditions;
+use crate::csr::Csr;
+use crate::ids::RankId;
+
+/// What the destination does with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// It stores them.
+    Copy,
+    /// It adds them to what it has.
+    Reduce,
+    /// Source and destination are one rank, which copies or reduces in its own memory.
+    Local,
+}
+
+impl Op {
+    /// The public name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Reduce => "reduce",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Transfers in the order (step, source, emission), as one array per column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// What is computed.
+    pub(crate) collective: Collective,
+    /// The algorithm's name, or a user's word.
+    pub(crate) algorithm: String,
+    /// Ranks in the team.
+    pub(crate) n_ranks: u32,
+    /// The root of a rooted collective.
+    pub(crate) root: RankId,
+    /// Chunks that the data is divided into.
+    pub(crate) n_chunks: u32,
+    /// Their sizes.
+    pub(crate) sizes: ChunkSizes,
+    pub(crate) step: Vec<u32>,
+    pub(crate) src: Vec<RankId>,
+    pub(crate) dst: Vec<RankId>,
+    pub(crate) chunks: Vec<ChunkRange>,
+    pub(crate) op: Vec<Op>,
+    pub(crate) depends_on: Csr<u32>,
+    pub(crate) follows: Csr<u32>,
+}
+
+impl Schedule {
+    /// What is computed.
+    pub fn collective(&self) -> Collective {
+        self.collective
+    }
+
+    /// The algorithm's name, or a user's word.
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// Ranks in the team.
+    pub fn n_ranks(&self) -> u32 {
+        self.n_ranks
+    }
+
+    /// The root of a rooted collective, rank 0 of another.
+    pub fn root(&self) -> RankId {
+        self.root
+    }
+
+    /// Chunks that the data is divided into.
+    pub fn n_chunks(&self) -> u32 {
+        self.n_chunks
+    }
+
+    /// Bytes per chunk.
+    pub fn sizes(&self) -> &ChunkSizes {
+        &self.sizes
+    }
+
+    /// Number of transfers.
+    pub fn len(&self) -> usize {
+        self.step.len()
+    }
+
+    /// Whether nothing needs to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.step.is_empty()
+    }
+
+    /// Number of steps: one more than the last transfer's step.
+    pub fn n_steps(&self) -> u32 {
+        self.step.last().map_or(0, |last| last + 1)
+    }
+
+    /// Step of each transfer, ascending.
+    pub fn step(&self) -> &[u32] {
+        &self.step
+    }
+
+    /// Source of each transfer.
+    pub fn src(&self) -> &[RankId] {
+        &self.src
+    }
+
+    /// Destination of each transfer.
+    pub fn dst(&self) -> &[RankId] {
+        &self.dst
+    }
+
+    /// Chunks that each transfer carries.
+    pub fn chunks(&self) -> &[ChunkRange] {
+        &self.chunks
+    }
+
+    /// What the destination of each transfer does.
+    pub fn op(&self) -> &[Op] {
+        &self.op
+    }
+
+    /// Transfers whose bytes must have arrived before each transfer starts, ascending.
+    pub fn depends_on(&self) -> &Csr<u32> {
+        &self.depends_on
+    }
+
+    /// Transfers that must have been served before each transfer starts, ascending.
+    pub fn follows(&self) -> &Csr<u32> {
+        &self.follows
+    }
+
+    /// Exact bytes of a transfer: a reduced fraction, numerator and denominator.
+    pub fn size_of(&self, transfer: usize) -> (u128, u64) {
+        self.sizes.size_of(self.chunks[transfer])
+    }
+
+    /// Bytes of a transfer in whole bytes, for display.
+    pub fn balanced_size_bytes(&self, transfer: usize) -> u64 {
+        self.sizes.balanced_size_bytes(self.chunks[transfer])
+    }
+
+    /// Where a transfer's first chunk starts in its buffer, in whole bytes, for display.
+    pub fn offset_bytes(&self, transfer: usize) -> u64 {
+        self.sizes.offset_bytes(self.chunks[transfer])
+    }
+
+    /// The conditions that the schedule must meet.
+    pub fn conditions(&self) -> Conditions {
+        Conditions {
+            collective: self.collective,
+            n_ranks: self.n_ranks,
+            root: self.root,
+            n_chunks: self.n_chunks,
+        }
+    }
+
+    /// The transfers of each step that has any, in order.
+    pub fn step_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        self.step.chunk_by(|a, b| a == b).map(move |step| {
+            let range = start..start + step.len();
+            start = range.end;
+            range
+        })
+    }
+
+    /// Whether a chunk takes part: one without bytes never moves, save for a barrier's signal.
+    #[inline]
+    pub(crate) fn is_live(&self, chunk: u32) -> bool {
+        self.collective == Collective::Barrier || !self.sizes.is_zero(chunk)
+    }
+}

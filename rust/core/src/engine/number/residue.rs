@@ -106,8 +106,8 @@ mod tests {
         for x in [
             0,
             1,
-            P as u128,
-            P as u128 * P as u128,
+            u128::from(P),
+            u128::from(P) * u128::from(P),
             u128::MAX,
             (1 << 122) - 1,
             1 << 122,

@@ -15,8 +15,9 @@
 
 use super::Preset;
 use crate::fabric::builder::FabricBuilder;
+use crate::fabric::element::{Link, LinkKind, NodeKind};
 use crate::fabric::error::FabricError;
-use crate::fabric::graph::{Fabric, Link, LinkKind, NodeKind};
+use crate::fabric::graph::Fabric;
 use crate::fabric::params::{Allowed, ParamSpec, Params};
 use crate::ids::NodeId;
 
@@ -252,8 +253,9 @@ impl Wiring {
         if let Some(level) = self.package {
             for (index, pair) in ranks.chunks(2).enumerate() {
                 let package = node * DIES / 2 + index as u32;
-                pair.iter()
-                    .for_each(|die| self.builder.place(*die, level, package));
+                for die in pair {
+                    self.builder.place(*die, level, package);
+                }
                 let (rate_Bps, ps) = (DIE_TO_DIE_BPS, DIE_TO_DIE_PS);
                 self.join(pair[0], pair[1], self.kinds.die_to_die, rate_Bps, ps);
             }

@@ -7,7 +7,9 @@ use crate::fabric::error::FabricError;
 #[non_exhaustive]
 pub enum RoutingError {
     /// No live path.
-    #[error("no live path leads from '{src}' to '{dst}'; every one crosses a failed link")]
+    #[error(
+        "no live path leads from '{src}' to '{dst}'; routes use ordinary links above 0 B/s and pass only switches"
+    )]
     Unreachable {
         /// The flow's source.
         src: String,

@@ -2,51 +2,66 @@
 //!
 //! Breadth first against the direction of live ordinary links. Only switches pass on, so a node
 //! that does not forward gets a distance but no node gets one through it. Classes of an equitable
-//! partition are equally far from a node that is alone, so classes stand for nodes.
+//! partition are equally far from a node that is alone, so classes stand for nodes. Most nodes
+//! have one next hop towards a destination; the search notes it.
 
 use crate::fabric::bundle::{Bundles, Hop};
-use crate::ids::ClassId;
+use crate::ids::{BundleId, ClassId};
+
+/// The way from everywhere to one destination.
+#[derive(Clone, Debug)]
+pub(in crate::fabric) struct Toward {
+    dst: ClassId,
+    hops: Box<[u32]>,
+    /// The one next bundle of each class, or [`SEVERAL`].
+    only: Box<[BundleId]>,
+}
 
 /// The distance of a class that no path leads from.
-pub(super) const UNREACHABLE: u32 = u32::MAX;
+const UNREACHABLE: u32 = u32::MAX;
+/// In place of a bundle: none, or more than one.
+const SEVERAL: BundleId = BundleId(u32::MAX);
 
-/// The distance of each class to `dst`, computed once per destination.
-pub(super) fn to(bundles: &Bundles, dst: ClassId) -> &[u32] {
-    bundles.hops_slot(dst).get_or_init(|| search(bundles, dst))
+/// The way to `dst`, computed once per destination.
+pub(super) fn toward(bundles: &Bundles, dst: ClassId) -> &Toward {
+    bundles
+        .toward_slot(dst)
+        .get_or_init(|| search(bundles, dst))
 }
 
-/// The bundles on shortest paths from `at` to `dst`, by the class they enter.
-pub(super) fn next<'a>(
-    bundles: &'a Bundles,
-    hops: &'a [u32],
-    at: ClassId,
-    dst: ClassId,
-) -> impl Iterator<Item = &'a Hop> {
-    let distance = hops[at.index()];
-    let switches = bundles.to_switches(at);
-    // One hop away only the destination itself counts, found by search; further away, switches.
-    let candidates = if distance == 1 {
-        let last = if bundles.forwards(dst) {
-            switches
-        } else {
+impl Toward {
+    /// Hops from a class to the destination, if a path leads there.
+    pub(super) fn hops(&self, from: ClassId) -> Option<u32> {
+        let hops = self.hops[from.index()];
+        (hops != UNREACHABLE).then_some(hops)
+    }
+
+    /// The bundles on shortest paths from a class other than the destination, by the class they
+    /// enter.
+    pub(super) fn next<'a>(
+        &'a self,
+        bundles: &'a Bundles,
+        at: ClassId,
+    ) -> impl Iterator<Item = &'a Hop> {
+        let only = self.only[at.index()];
+        let nearer = self.hops[at.index()] - 1;
+        // The destination aside, only switches are nearer: nodes that do not forward are ends.
+        let candidates = if only != SEVERAL {
+            std::slice::from_ref(bundles.hop(only))
+        } else if nearer == 0 && !bundles.forwards(self.dst) {
             bundles.to_ends(at)
+        } else {
+            bundles.to_switches(at)
         };
-        let start = last.partition_point(|hop| hop.other < dst);
-        let n = last[start..]
+        candidates
             .iter()
-            .take_while(|hop| hop.other == dst)
-            .count();
-        &last[start..start + n]
-    } else {
-        switches
-    };
-    candidates
-        .iter()
-        .filter(move |hop| hops[hop.other.index()] == distance - 1)
+            .filter(move |hop| self.hops[hop.other.index()] == nearer)
+    }
 }
 
-fn search(bundles: &Bundles, dst: ClassId) -> Box<[u32]> {
+fn search(bundles: &Bundles, dst: ClassId) -> Toward {
     let mut hops = vec![UNREACHABLE; bundles.n_classes()];
+    let mut only = vec![SEVERAL; bundles.n_classes()];
     hops[dst.index()] = 0;
     let mut queue = vec![dst];
     let mut head = 0;
@@ -54,14 +69,21 @@ fn search(bundles: &Bundles, dst: ClassId) -> Box<[u32]> {
         head += 1;
         let distance = hops[class.index()] + 1;
         for hop in bundles.inward(class) {
-            let slot = &mut hops[hop.other.index()];
-            if *slot == UNREACHABLE {
-                *slot = distance;
+            let from = hop.other.index();
+            if hops[from] == UNREACHABLE {
+                hops[from] = distance;
+                only[from] = hop.bundle;
                 if bundles.forwards(hop.other) {
                     queue.push(hop.other);
                 }
+            } else if hops[from] == distance {
+                only[from] = SEVERAL;
             }
         }
     }
-    hops.into_boxed_slice()
+    Toward {
+        dst,
+        hops: hops.into_boxed_slice(),
+        only: only.into_boxed_slice(),
+    }
 }

@@ -21,6 +21,7 @@ mod via;
 
 pub use error::RoutingError;
 pub use hash::splitmix64;
+pub(super) use hops::Toward;
 pub use network::Network;
 pub use paths::MAX_PATHS;
 pub use route::Route;

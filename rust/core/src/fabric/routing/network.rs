@@ -1,7 +1,7 @@
 //! A fabric as routes see it: classes of nodes, bundles of links, hops to a destination.
 
 use super::error::RoutingError;
-use super::hops;
+use super::hops::{self, Toward};
 use crate::fabric::bundle::Bundles;
 use crate::fabric::graph::Fabric;
 use crate::ids::{ClassId, NodeId};
@@ -11,6 +11,15 @@ use crate::ids::{ClassId, NodeId};
 pub struct Network<'a> {
     fabric: &'a Fabric,
     bundles: &'a Bundles,
+}
+
+/// The ends of a route and the way between them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends<'a> {
+    pub(super) from: ClassId,
+    pub(super) to: ClassId,
+    pub(super) toward: &'a Toward,
+    pub(super) n_hops: u32,
 }
 
 impl<'a> Network<'a> {
@@ -44,11 +53,9 @@ impl<'a> Network<'a> {
     /// # Errors
     /// If the node is merged with others.
     pub fn hops_to(&self, dst: NodeId) -> Result<Vec<Option<u32>>, RoutingError> {
-        let dst = self.alone(dst)?;
-        let hops = hops::to(self.bundles, dst).iter();
-        Ok(hops
-            .map(|hops| (*hops != hops::UNREACHABLE).then_some(*hops))
-            .collect())
+        let toward = hops::toward(self.bundles, self.alone(dst)?);
+        let classes = (0..self.bundles.n_classes()).map(ClassId::from_index);
+        Ok(classes.map(|class| toward.hops(class)).collect())
     }
 
     /// The class of a route's end, which is alone in it.
@@ -63,19 +70,20 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// A route's ends as classes, and the hops of each class to the destination.
-    pub(super) fn ends(
-        &self,
-        src: NodeId,
-        dst: NodeId,
-    ) -> Result<(ClassId, ClassId, &'a [u32]), RoutingError> {
+    /// A route's ends as classes, the way to its destination and the hops it takes.
+    pub(super) fn ends(&self, src: NodeId, dst: NodeId) -> Result<Ends<'a>, RoutingError> {
         let (from, to) = (self.alone(src)?, self.alone(dst)?);
-        let hops = hops::to(self.bundles, to);
-        if hops[from.index()] == hops::UNREACHABLE {
+        let toward = hops::toward(self.bundles, to);
+        let n_hops = toward.hops(from).ok_or_else(|| {
             let (src, dst) = self.names(src, dst);
-            return Err(RoutingError::Unreachable { src, dst });
-        }
-        Ok((from, to, hops))
+            RoutingError::Unreachable { src, dst }
+        })?;
+        Ok(Ends {
+            from,
+            to,
+            toward,
+            n_hops,
+        })
     }
 
     pub(super) fn names(&self, src: NodeId, dst: NodeId) -> (String, String) {

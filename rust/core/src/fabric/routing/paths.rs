@@ -1,7 +1,6 @@
 //! Every shortest path between two nodes, link by link.
 
 use super::error::RoutingError;
-use super::hops;
 use super::network::Network;
 use crate::fabric::graph::Fabric;
 use crate::ids::{ClassId, LinkId, NodeId};
@@ -17,12 +16,12 @@ impl Fabric {
     /// If none does.
     pub fn count_paths(&self, src: NodeId, dst: NodeId) -> Result<u128, RoutingError> {
         let network = Network::of_links(self);
-        let (from, to, hops) = network.ends(src, dst)?;
-        let mut layer: Vec<(ClassId, u128)> = vec![(from, 1)];
-        for _ in 0..hops[from.index()] {
+        let ends = network.ends(src, dst)?;
+        let mut layer: Vec<(ClassId, u128)> = vec![(ends.from, 1)];
+        for _ in 0..ends.n_hops {
             let mut next: Vec<(ClassId, u128)> = Vec::new();
             for (at, n) in &layer {
-                let hops = hops::next(network.bundles(), hops, *at, to);
+                let hops = ends.toward.next(network.bundles(), *at);
                 next.extend(hops.map(|hop| (hop.other, *n)));
             }
             next.sort_unstable();
@@ -55,15 +54,15 @@ impl Fabric {
             });
         }
         let mut paths = Vec::with_capacity(n_paths as usize);
-        let mut pending = vec![(network.bundles().class(src), Vec::new())];
-        let (_, to, hops) = network.ends(src, dst)?;
+        let ends = network.ends(src, dst)?;
+        let mut pending = vec![(ends.from, Vec::new())];
         while let Some((at, path)) = pending.pop() {
-            if at == to {
+            if at == ends.to {
                 paths.push(path);
                 continue;
             }
             let first_new = pending.len();
-            for hop in hops::next(network.bundles(), hops, at, to) {
+            for hop in ends.toward.next(network.bundles(), at) {
                 let mut longer: Vec<LinkId> = path.clone();
                 longer.push(network.bundles().bundle(hop.bundle).representative);
                 pending.push((hop.other, longer));

@@ -6,8 +6,8 @@
 //! The flow advances layer by layer, all of a layer being equally far from the destination.
 
 use super::error::RoutingError;
-use super::hops;
-use super::network::Network;
+use super::hops::Toward;
+use super::network::{Ends, Network};
 use super::route::Route;
 use super::share::Share;
 use super::{Entry, Routing, refuse_planes};
@@ -64,17 +64,17 @@ impl Routing for Spray {
         if src == dst {
             return Ok(Route::EMPTY);
         }
-        let (from, to, hops) = network.ends(src, dst)?;
-        spray(network.bundles(), from, to, hops).ok_or_else(|| network.overflow(src, dst))
+        let ends = network.ends(src, dst)?;
+        spray(network.bundles(), ends).ok_or_else(|| network.overflow(src, dst))
     }
 }
 
 /// The sprayed route, unless a share overflows.
-fn spray(bundles: &Bundles, from: ClassId, to: ClassId, hops: &[u32]) -> Option<Route> {
-    let n_hops = hops[from.index()];
+fn spray(bundles: &Bundles, ends: Ends<'_>) -> Option<Route> {
+    let n_hops = ends.n_hops;
     let mut shares = Vec::with_capacity(n_hops as usize);
     let whole = Part {
-        at: from,
+        at: ends.from,
         share: Share::ONE,
         latency_ps: 0,
     };
@@ -83,7 +83,7 @@ fn spray(bundles: &Bundles, from: ClassId, to: ClassId, hops: &[u32]) -> Option<
     for _ in 0..n_hops {
         next_layer.clear();
         for part in &layer {
-            divide(bundles, *part, to, hops, &mut shares, &mut next_layer)?;
+            divide(bundles, *part, ends.toward, &mut shares, &mut next_layer)?;
         }
         merge(&mut next_layer)?;
         std::mem::swap(&mut layer, &mut next_layer);
@@ -100,8 +100,7 @@ fn spray(bundles: &Bundles, from: ClassId, to: ClassId, hops: &[u32]) -> Option<
 fn divide(
     bundles: &Bundles,
     part: Part,
-    to: ClassId,
-    hops: &[u32],
+    toward: &Toward,
     shares: &mut Vec<(BundleId, Share)>,
     next_layer: &mut Vec<Part>,
 ) -> Option<()> {
@@ -113,7 +112,7 @@ fn divide(
             latency_ps: part.latency_ps + hop.latency_ps,
         });
     };
-    let mut candidates = hops::next(bundles, hops, part.at, to);
+    let mut candidates = toward.next(bundles, part.at);
     let first = candidates
         .next()
         .expect("a class with a distance has a next hop");
@@ -123,7 +122,7 @@ fn divide(
     };
     let rest: u64 = candidates.map(|hop| hop.nominal_Bps).sum();
     let total = first.nominal_Bps + second.nominal_Bps + rest;
-    for hop in hops::next(bundles, hops, part.at, to) {
+    for hop in toward.next(bundles, part.at) {
         take(hop, part.share.times(Share::new(hop.nominal_Bps, total))?);
     }
     Some(())

@@ -7,8 +7,7 @@
 //! one. Where no next hop keeps to the plane, all are candidates, so that a stripe never strands.
 
 use super::error::RoutingError;
-use super::hops;
-use super::network::Network;
+use super::network::{Ends, Network};
 use super::route::Route;
 use super::share::Share;
 use crate::fabric::bundle::Hop;
@@ -19,9 +18,7 @@ pub(super) struct Walk<'n, 'a> {
     network: &'n Network<'a>,
     src: NodeId,
     dst: NodeId,
-    from: ClassId,
-    to: ClassId,
-    hops: &'a [u32],
+    ends: Ends<'a>,
 }
 
 /// The plane of a stripe, and the links of one stripe.
@@ -41,21 +38,18 @@ impl<'n, 'a> Walk<'n, 'a> {
             network.bundles().is_single_links(),
             "a routing that needs links gets a network of links"
         );
-        let (from, to, hops) = network.ends(src, dst)?;
         Ok(Self {
             network,
             src,
             dst,
-            from,
-            to,
-            hops,
+            ends: network.ends(src, dst)?,
         })
     }
 
     /// The planes of the first links, in order, each once.
     pub(super) fn planes(&self) -> Vec<Plane> {
-        let first = hops::next(self.network.bundles(), self.hops, self.from, self.to);
-        let mut planes: Vec<Plane> = first.map(|hop| self.plane(hop)).collect();
+        let first = self.next(self.ends.from);
+        let mut planes: Vec<Plane> = first.map(|hop| hop.plane).collect();
         planes.sort_unstable();
         planes.dedup();
         planes
@@ -68,7 +62,7 @@ impl<'n, 'a> Walk<'n, 'a> {
         planes: &[Plane],
         choose: impl Fn(Plane) -> C,
     ) -> Result<Route, RoutingError> {
-        let n_hops = self.hops[self.from.index()];
+        let n_hops = self.ends.n_hops;
         let share = Share::new(1, planes.len() as u64);
         let mut shares = Vec::with_capacity(planes.len() * n_hops as usize);
         let mut latency_ps = 0;
@@ -92,31 +86,15 @@ impl<'n, 'a> Walk<'n, 'a> {
         share: Share,
         shares: &mut Vec<(BundleId, Share)>,
     ) -> u64 {
+        let mut candidates: Vec<&Hop> = Vec::new();
         let mut latency_ps = 0;
-        let mut at = self.from;
-        while at != self.to {
-            let next = || hops::next(self.network.bundles(), self.hops, at, self.to);
-            let keeps = |hop: &&Hop| {
-                let label = self.plane(hop);
-                plane.is_none() || label.is_none() || label == plane
+        let mut at = self.ends.from;
+        while at != self.ends.to {
+            self.candidates(at, plane, &mut candidates);
+            let hop = match candidates[..] {
+                [only] => only,
+                _ => candidates[choose(candidates.len())],
             };
-            let n_keeping = next().filter(keeps).count();
-            let n_candidates = if n_keeping > 0 {
-                n_keeping
-            } else {
-                next().count()
-            };
-            let index = if n_candidates > 1 {
-                choose(n_candidates)
-            } else {
-                0
-            };
-            let hop = if n_keeping > 0 {
-                next().filter(keeps).nth(index)
-            } else {
-                next().nth(index)
-            };
-            let hop = hop.expect("a choice lies below the number of candidates");
             shares.push((hop.bundle, share));
             latency_ps += hop.latency_ps;
             at = hop.other;
@@ -124,9 +102,22 @@ impl<'n, 'a> Walk<'n, 'a> {
         latency_ps
     }
 
-    fn plane(&self, hop: &Hop) -> Plane {
-        let bundle = self.network.bundles().bundle(hop.bundle);
-        self.network.fabric().link(bundle.representative).plane
+    /// The next hops on live shortest paths that keep to the plane, or all if none does.
+    fn candidates(&self, at: ClassId, plane: Plane, candidates: &mut Vec<&'a Hop>) {
+        let next = || self.next(at);
+        let keeps = |hop: &&Hop| {
+            let label = hop.plane;
+            plane.is_none() || label.is_none() || label == plane
+        };
+        candidates.clear();
+        candidates.extend(next().filter(keeps));
+        if candidates.is_empty() {
+            candidates.extend(next());
+        }
+    }
+
+    fn next(&self, at: ClassId) -> impl Iterator<Item = &'a Hop> {
+        self.ends.toward.next(self.network.bundles(), at)
     }
 }
 

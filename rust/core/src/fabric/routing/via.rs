@@ -3,13 +3,14 @@
 //! The whole flow takes the links src -> via[0] -> ... -> dst, ordinary or not, each of which must
 //! be live; this overrides the direct link of sibling dies too. Only switches forward, and a NIC
 //! for the end of the route that it is linked to. Where the list starts or ends with a switch that
-//! the end has no link with, the one NIC (or other node) that joins the two is filled in.
+//! the end has no link with, the one NIC that joins the two by live links is filled in.
 
 use super::error::RoutingError;
 use super::network::Network;
 use super::route::Route;
 use super::share::Share;
-use crate::fabric::graph::{Fabric, NodeKind};
+use crate::fabric::element::NodeKind;
+use crate::fabric::graph::Fabric;
 use crate::ids::{BundleId, LinkId, NodeId};
 
 /// The nodes of a list of names.
@@ -73,7 +74,7 @@ pub fn pinned_links(
     links.collect()
 }
 
-/// Source, via and destination, with the joining node filled in at either end where it is missing
+/// Source, via and destination, with the joining NIC filled in at either end where it is missing
 /// and unique.
 fn filled(fabric: &Fabric, src: NodeId, dst: NodeId, via: &[NodeId]) -> Vec<NodeId> {
     let mut nodes = vec![src];
@@ -86,7 +87,7 @@ fn filled(fabric: &Fabric, src: NodeId, dst: NodeId, via: &[NodeId]) -> Vec<Node
     nodes
 }
 
-/// The one node between two that no link joins.
+/// The one NIC between two nodes that no link joins.
 fn joining(fabric: &Fabric, a: NodeId, b: NodeId) -> Option<NodeId> {
     if fabric.link_between(a, b).is_some() {
         return None;
@@ -98,8 +99,8 @@ fn joining(fabric: &Fabric, a: NodeId, b: NodeId) -> Option<NodeId> {
         .filter(|id| live(id))
         .map(|id| fabric.link(*id).dst);
     let mut joins = middles.filter(|middle| {
-        let forwards = matches!(fabric.node(*middle).kind, NodeKind::Nic | NodeKind::Switch);
-        forwards && fabric.link_between(*middle, b).is_some_and(|id| live(&id))
+        let is_nic = fabric.node(*middle).kind == NodeKind::Nic;
+        is_nic && fabric.link_between(*middle, b).is_some_and(|id| live(&id))
     });
     let first = joins.next()?;
     joins.next().is_none().then_some(first)

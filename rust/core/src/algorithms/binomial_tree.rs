@@ -1,0 +1,136 @@
+//! Binomial tree: the set of ranks that have the data doubles at each step.
+//!
+//! With v = r - root and L = ceil(log2 n): at step s, d = 2^(L-1-s), every v that is a multiple of
+//! 2d sends to v + d. Broadcast sends the whole vector, in K pipelined chunks (chunk k at step
+//! s + k); scatter sends the blocks [v + d, v + 2d), which are at most two ranges because the root
+//! rotates them. Reduce and gather are the transposes. Cost: broadcast L (alpha + S beta) for K = 1,
+//! scatter L alpha + (n-1)/n S beta.
+//! Source: Thakur, Rabenseifner, Gropp 2005; `reference/algorithms.md` 3.10.
+
+use super::contract::{About, Algorithm, CHUNKS, default_chunks};
+use crate::collective::{Collective, Problem};
+use crate::ids::RankId;
+use crate::schedule::{ChunkRange, Op, Program};
+
+/// The binomial tree.
+#[derive(Debug)]
+pub(super) struct BinomialTree;
+
+static ABOUT: About = About {
+    name: "binomial_tree",
+    summary: "at each step every rank that has the data sends it half as far as before",
+    source: "Thakur, Rabenseifner, Gropp 2005; MPICH",
+    constraint: "any n, any root; chunks for broadcast and reduce only",
+    collectives: &[
+        Collective::Broadcast,
+        Collective::Reduce,
+        Collective::Scatter,
+        Collective::Gather,
+    ],
+    options: &[CHUNKS],
+};
+
+impl Algorithm for BinomialTree {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn steps_formula(&self, collective: Collective) -> &'static str {
+        match collective {
+            Collective::Broadcast | Collective::Reduce => "ceil(log2 n)+K-1",
+            _ => "ceil(log2 n)",
+        }
+    }
+
+    fn bytes_formula(&self, collective: Collective) -> &'static str {
+        match collective {
+            Collective::Broadcast => "ceil(log2 n) S",
+            Collective::Reduce => "S",
+            Collective::Scatter => "(n-1)/n S",
+            _ => "2^(ceil(log2 n)-1)/n S",
+        }
+    }
+
+    fn n_chunks(&self, problem: &Problem) -> u32 {
+        match problem.collective {
+            Collective::Broadcast | Collective::Reduce => {
+                default_chunks(problem, problem.size_bytes())
+            }
+            _ => problem.n_ranks(),
+        }
+    }
+
+    fn n_steps(&self, problem: &Problem) -> u32 {
+        depth(problem.n_ranks()) + n_pipelined(self, problem) - 1
+    }
+
+    fn n_transfers(&self, problem: &Problem) -> u64 {
+        let edges = u64::from(problem.n_ranks() - 1);
+        match problem.collective {
+            Collective::Broadcast | Collective::Reduce => {
+                edges * u64::from(n_pipelined(self, problem))
+            }
+            // At each step one message at most straddles the last rank and is cut in two.
+            _ => edges + u64::from(depth(problem.n_ranks())),
+        }
+    }
+
+    fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
+        let n_steps = self.n_steps(problem);
+        let n_chunks = self.n_chunks(problem);
+        match problem.collective {
+            Collective::Broadcast => {
+                program.phase(n_steps, |p| broadcast(p, problem, rank, n_chunks));
+            }
+            Collective::Reduce => program.transposed(n_steps, Op::Reduce, |p| {
+                broadcast(p, problem, rank, n_chunks);
+            }),
+            Collective::Gather => {
+                program.transposed(n_steps, Op::Copy, |p| scatter(p, problem, rank));
+            }
+            _ => program.phase(n_steps, |p| scatter(p, problem, rank)),
+        }
+    }
+}
+
+fn n_pipelined(algorithm: &BinomialTree, problem: &Problem) -> u32 {
+    match problem.collective {
+        Collective::Broadcast | Collective::Reduce => algorithm.n_chunks(problem),
+        _ => 1,
+    }
+}
+
+fn depth(n: u32) -> u32 {
+    n.next_power_of_two().ilog2()
+}
+
+/// Step and distance d at which v sends to v + d.
+fn children(n: u32, v: u32) -> impl Iterator<Item = (u32, u32)> {
+    let distances = (0..depth(n)).map(move |step| (step, 1 << (depth(n) - 1 - step)));
+    distances.filter(move |&(_, d)| v.is_multiple_of(2 * d) && v + d < n)
+}
+
+fn broadcast(program: &mut Program, problem: &Problem, rank: RankId, n_chunks: u32) {
+    let (n, root) = (problem.n_ranks(), problem.root.0);
+    for (step, d) in children(n, (rank.0 + n - root) % n) {
+        let to = RankId((rank.0 + d) % n);
+        for chunk in 0..n_chunks {
+            program.send(step + chunk, to, ChunkRange::one(chunk));
+        }
+    }
+}
+
+fn scatter(program: &mut Program, problem: &Problem, rank: RankId) {
+    let (n, root) = (problem.n_ranks(), problem.root.0);
+    let v = (rank.0 + n - root) % n;
+    for (step, d) in children(n, v) {
+        let to = (rank.0 + d) % n;
+        let count = d.min(n - (v + d));
+        // The blocks of v + d and on start at rank `to` and wrap behind rank n - 1.
+        let unwrapped = count.min(n - to);
+        program.send(step, RankId(to), ChunkRange::span(to, unwrapped));
+        if unwrapped < count {
+            program.send(step, RankId(to), ChunkRange::span(0, count - unwrapped));
+        }
+    }
+}

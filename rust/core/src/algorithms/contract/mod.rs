@@ -1,0 +1,75 @@
+//! What an algorithm provides: a description for users, and what rank r sends.
+//!
+//! An algorithm is SPMD: it never sees all ranks at once. Its counts of chunks, steps and transfers
+//! are known before anything is allocated, so that a question too large is refused, not attempted.
+
+mod error;
+mod options;
+mod plan;
+
+pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
+pub use options::{OptionKind, OptionSpec};
+pub use plan::{algorithms_for, check, lookup, schedule};
+
+pub(super) use options::{CHUNKS, default_chunks};
+
+use crate::collective::{Collective, Problem};
+use crate::ids::RankId;
+use crate::schedule::Program;
+
+/// An algorithm's entry in the documentation.
+#[derive(Debug)]
+pub struct About {
+    /// The public name; also the name of its file.
+    pub name: &'static str,
+    /// One sentence: how it works.
+    pub summary: &'static str,
+    /// Who described it, where.
+    pub source: &'static str,
+    /// Which teams it works for.
+    pub constraint: &'static str,
+    /// Which collectives it computes.
+    pub collectives: &'static [Collective],
+    /// What can be chosen.
+    pub options: &'static [OptionSpec],
+}
+
+/// A way to compute some collectives.
+pub trait Algorithm: Sync {
+    /// Name, summary, source, constraint, collectives and options.
+    fn about(&self) -> &'static About;
+
+    /// Number of steps as a formula in n (ranks), K (chunks) and the like.
+    fn steps_formula(&self, collective: Collective) -> &'static str;
+
+    /// The most bytes that one rank sends, as a formula in S (size), n and K.
+    fn bytes_formula(&self, collective: Collective) -> &'static str;
+
+    /// Whether it can answer a checked problem of one of its collectives.
+    fn supports(&self, _problem: &Problem) -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    /// Chunks that the data is divided into.
+    fn n_chunks(&self, problem: &Problem) -> u32;
+
+    /// Steps for two ranks or more and a size above zero.
+    fn n_steps(&self, problem: &Problem) -> u32;
+
+    /// Transfers, or an upper bound, in time linear in the number of ranks at most.
+    fn n_transfers(&self, problem: &Problem) -> u64;
+
+    /// Writes what `rank` sends. Only asked for two ranks or more.
+    fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program);
+
+    /// The public name.
+    fn name(&self) -> &'static str {
+        self.about().name
+    }
+}
+
+impl std::fmt::Debug for dyn Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,100 @@
+//! From a problem to a verified schedule, and the look-up of algorithms.
+
+use super::options;
+use super::{Algorithm, PlanError, UnknownAlgorithm, Unsupported};
+use crate::algorithms::ALGORITHMS;
+use crate::collective::{Collective, Payload, Problem};
+use crate::schedule::{
+    ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, verify, within,
+};
+
+/// The algorithm of that name.
+pub fn lookup(name: &str) -> Result<&'static dyn Algorithm, UnknownAlgorithm> {
+    let found = ALGORITHMS.iter().copied().find(|a| a.name() == name);
+    found.ok_or_else(|| UnknownAlgorithm {
+        name: name.to_owned(),
+    })
+}
+
+/// The algorithms that compute `collective`, in registry order.
+pub fn algorithms_for(collective: Collective) -> impl Iterator<Item = &'static dyn Algorithm> {
+    let computes = move |a: &&dyn Algorithm| a.about().collectives.contains(&collective);
+    ALGORITHMS.iter().copied().filter(computes)
+}
+
+/// The schedule by which `algorithm` answers `problem`, proved to compute the collective.
+///
+/// One rank, or no bytes (save for a barrier), give a schedule without transfers.
+///
+/// # Errors
+/// If the problem is none, the algorithm does not support it, an option is not accepted, or the
+/// schedule would not fit in memory.
+pub fn schedule(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, PlanError> {
+    let schedule = unverified(algorithm, problem)?;
+    verify(&schedule)?;
+    Ok(schedule)
+}
+
+fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, PlanError> {
+    check(algorithm, problem)?;
+    let is_idle =
+        problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None);
+    let n_transfers = if is_idle {
+        0
+    } else {
+        algorithm.n_transfers(problem)
+    };
+    within("transfers", n_transfers, MAX_TRANSFERS)?;
+    let n_chunks = if is_idle {
+        idle_chunks(problem)?
+    } else {
+        algorithm.n_chunks(problem)
+    };
+    let mut program = Program::with_capacity(n_transfers as usize);
+    for rank in problem.team.ranks().filter(|_| !is_idle) {
+        program.begin(rank);
+        algorithm.rank_program(problem, rank, &mut program);
+    }
+    let builder = ScheduleBuilder {
+        collective: problem.collective,
+        algorithm: algorithm.name().to_owned(),
+        n_ranks: problem.n_ranks(),
+        root: problem.root,
+        n_chunks,
+        sizes: ChunkSizes::of(problem, n_chunks),
+        sends: program.into_sends(),
+        depends_on: None,
+        follows: None,
+    };
+    Ok(builder.build()?)
+}
+
+/// A schedule without transfers has one chunk per block.
+fn idle_chunks(problem: &Problem) -> Result<u32, PlanError> {
+    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
+    within("chunks", n_blocks, u64::from(u32::MAX))?;
+    Ok(n_blocks as u32)
+}
+
+/// Whether the algorithm can answer the problem, without building anything.
+///
+/// # Errors
+/// As for [`schedule`].
+pub fn check(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), PlanError> {
+    problem.check()?;
+    check_supported(algorithm, problem)
+}
+
+fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), PlanError> {
+    let about = algorithm.about();
+    if !about.collectives.contains(&problem.collective) {
+        let names: Vec<&str> = about.collectives.iter().map(|c| c.name()).collect();
+        return Err(PlanError::Unsupported(Unsupported::Collective {
+            algorithm: about.name,
+            collective: problem.collective,
+            supported: names.join(", "),
+        }));
+    }
+    options::check(about, &problem.options)?;
+    Ok(algorithm.supports(problem)?)
+}

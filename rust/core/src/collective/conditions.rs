@@ -1,0 +1,116 @@
+//! Pre- and postcondition of each collective, as sets of contributions per (rank, chunk).
+//!
+//! State K[r][c] is the set of ranks whose data is summed in rank r's copy of chunk c; the empty set
+//! means that nothing valid is there. A collective is a table of who holds what before and after;
+//! whatever turns the one into the other by legal transfers is correct. Barriers are knowledge: the
+//! set of ranks known to have entered. Source: Thakur, Rabenseifner, Gropp 2005 (definitions),
+//! `reference/algorithms.md` section 1.
+
+use super::Collective;
+use crate::ids::RankId;
+
+/// Which ranks a condition speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Every rank.
+    Everyone,
+    /// One rank; the others hold nothing (before) or anything (after).
+    Only(RankId),
+}
+
+/// Which contributions such a rank holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Its own.
+    Own,
+    /// That of one rank.
+    Of(RankId),
+    /// Those of all ranks.
+    All,
+}
+
+/// The conditions of one collective on one team, chunk by chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// The collective.
+    pub collective: Collective,
+    /// Ranks in the team.
+    pub n_ranks: u32,
+    /// The root of a rooted collective.
+    pub root: RankId,
+    /// Chunks in the schedule: a multiple of the collective's blocks.
+    pub n_chunks: u32,
+}
+
+impl Conditions {
+    /// Who holds what of a chunk before.
+    pub fn before(&self, chunk: u32) -> (Who, What) {
+        let only = |rank| (Who::Only(rank), What::Of(rank));
+        match self.collective {
+            Collective::AllReduce
+            | Collective::ReduceScatter
+            | Collective::Reduce
+            | Collective::Barrier => (Who::Everyone, What::Own),
+            Collective::AllGather | Collective::Gather => only(RankId(self.block(chunk))),
+            Collective::Broadcast | Collective::Scatter | Collective::SendRecv => only(self.root),
+            Collective::AllToAll => only(RankId(self.block(chunk) / self.n_ranks)),
+        }
+    }
+
+    /// Who must hold what of a chunk after.
+    pub fn after(&self, chunk: u32) -> (Who, What) {
+        let block = self.block(chunk);
+        match self.collective {
+            Collective::AllReduce | Collective::Barrier => (Who::Everyone, What::All),
+            Collective::ReduceScatter => (Who::Only(RankId(block)), What::All),
+            Collective::Reduce => (Who::Only(self.root), What::All),
+            Collective::AllGather => (Who::Everyone, What::Of(RankId(block))),
+            Collective::Gather => (Who::Only(self.root), What::Of(RankId(block))),
+            Collective::Broadcast => (Who::Everyone, What::Of(self.root)),
+            Collective::Scatter => (Who::Only(RankId(block)), What::Of(self.root)),
+            Collective::AllToAll => {
+                let (source, destination) = (block / self.n_ranks, block % self.n_ranks);
+                (Who::Only(RankId(destination)), What::Of(RankId(source)))
+            }
+            // Two ranks, and the root is the sender.
+            Collective::SendRecv => (Who::Only(RankId(1 - self.root.0)), What::Of(self.root)),
+        }
+    }
+
+    /// The block that a chunk is part of.
+    fn block(&self, chunk: u32) -> u32 {
+        let n_blocks = self.collective.n_blocks(self.n_ranks);
+        // n_chunks is a multiple of n_blocks, so the quotient is exact and fits.
+        let chunks_per_block = u64::from(self.n_chunks) / n_blocks;
+        (u64::from(chunk) / chunks_per_block) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(collective: Collective, n_chunks: u32) -> Conditions {
+        Conditions {
+            collective,
+            n_ranks: 3,
+            root: RankId(1),
+            n_chunks,
+        }
+    }
+
+    #[test]
+    fn an_all_to_all_chunk_goes_from_its_row_to_its_column() {
+        // 3 ranks, 2 chunks per block: chunk 15 is in block 7 = 2 * 3 + 1, from rank 2 to rank 1.
+        let c = conditions(Collective::AllToAll, 18);
+        assert_eq!(c.before(15), (Who::Only(RankId(2)), What::Of(RankId(2))));
+        assert_eq!(c.after(15), (Who::Only(RankId(1)), What::Of(RankId(2))));
+    }
+
+    #[test]
+    fn the_root_scatters_its_own_data() {
+        let c = conditions(Collective::Scatter, 6);
+        assert_eq!(c.before(5), (Who::Only(RankId(1)), What::Of(RankId(1))));
+        assert_eq!(c.after(5), (Who::Only(RankId(2)), What::Of(RankId(1))));
+    }
+}

@@ -1,0 +1,189 @@
+//! Programs: what a rank does, written by an algorithm.
+//!
+//! An algorithm is SPMD: asked for rank r, it writes what r sends. Three combinators spare writing
+//! anything twice. `phase` puts step counts one behind another. `transposed` reverses time and
+//! direction, which turns an all-gather into a reduce-scatter, a broadcast into a reduce, a scatter
+//! into a gather (transposition theorem, `reference/algorithms.md` section 1; for trees already in
+//! Thakur et al. 2005). `embedded` runs the program of a sub-team inside a larger one.
+
+use super::{ChunkRange, Op};
+use crate::ids::RankId;
+
+/// One message as an algorithm or a user states it, before ordering and edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Send {
+    /// The step, from 0.
+    pub step: u32,
+    /// From whom.
+    pub src: RankId,
+    /// To whom.
+    pub dst: RankId,
+    /// Which chunks.
+    pub chunks: ChunkRange,
+    /// What the destination does.
+    pub op: Op,
+}
+
+/// The sends of all ranks asked so far.
+#[derive(Debug, Default)]
+pub struct Program {
+    rank: Option<RankId>,
+    /// Steps of the enclosing phases that are complete.
+    base: u32,
+    sends: Vec<Send>,
+}
+
+impl Program {
+    /// An empty program with room for `n_sends` messages.
+    pub fn with_capacity(n_sends: usize) -> Self {
+        Self {
+            rank: None,
+            base: 0,
+            sends: Vec::with_capacity(n_sends),
+        }
+    }
+
+    /// Turns to `rank`: what follows is what this rank sends, from step 0.
+    pub fn begin(&mut self, rank: RankId) {
+        self.rank = Some(rank);
+        self.base = 0;
+    }
+
+    /// The messages written so far.
+    pub fn into_sends(self) -> Vec<Send> {
+        self.sends
+    }
+
+    /// The rank sends `chunks` to `to`, which stores them.
+    #[inline]
+    pub fn send(&mut self, step: u32, to: RankId, chunks: ChunkRange) {
+        self.push(step, to, chunks, Op::Copy);
+    }
+
+    /// The rank sends `chunks` to `to`, which adds them to its own.
+    #[inline]
+    pub fn reduce(&mut self, step: u32, to: RankId, chunks: ChunkRange) {
+        self.push(step, to, chunks, Op::Reduce);
+    }
+
+    #[inline]
+    fn push(&mut self, step: u32, dst: RankId, chunks: ChunkRange, op: Op) {
+        self.sends.push(Send {
+            step: self.base + step,
+            src: self.rank.expect("a program begins with a rank"),
+            dst,
+            chunks,
+            op,
+        });
+    }
+
+    /// A phase of `n_steps` steps: within `write` steps count from 0, afterwards from its end.
+    ///
+    /// # Panics
+    /// If `write` uses a step beyond the phase.
+    pub fn phase(&mut self, n_steps: u32, write: impl FnOnce(&mut Self)) {
+        self.bounded(n_steps, write);
+    }
+
+    /// A phase with time and direction reversed: "r sends c to d at step s" becomes "d sends c to
+    /// r at step L - 1 - s" of L, stored or added as `op` says.
+    ///
+    /// # Panics
+    /// If `write` uses a step beyond the phase.
+    pub fn transposed(&mut self, n_steps: u32, op: Op, write: impl FnOnce(&mut Self)) {
+        let base = self.base;
+        let first = self.bounded(n_steps, write);
+        for send in &mut self.sends[first..] {
+            send.step = base + (n_steps - 1 - (send.step - base));
+            std::mem::swap(&mut send.src, &mut send.dst);
+            send.op = op;
+        }
+    }
+
+    /// The program of the sub-team `ranks`, in which this rank is number `local`. `chunks_of`
+    /// appends the chunks of the whole that one chunk of the sub-team stands for; a message for
+    /// scattered chunks becomes one message per progression.
+    pub fn embedded(
+        &mut self,
+        ranks: &[RankId],
+        local: RankId,
+        chunks_of: impl Fn(u32, &mut Vec<u32>),
+        write: impl FnOnce(&mut Self),
+    ) {
+        let first = self.sends.len();
+        let outer = self.rank.replace(local);
+        write(self);
+        self.rank = outer;
+        let inner = self.sends.split_off(first);
+        let mut chunks = Vec::new();
+        for send in inner {
+            chunks.clear();
+            for chunk in send.chunks.iter() {
+                chunks_of(chunk, &mut chunks);
+            }
+            chunks.sort_unstable();
+            for range in ChunkRange::cover(&chunks) {
+                self.sends.push(Send {
+                    src: ranks[send.src.index()],
+                    dst: ranks[send.dst.index()],
+                    chunks: range,
+                    ..send
+                });
+            }
+        }
+    }
+
+    /// Runs `write`, moves the base behind its `n_steps` steps; the index of its first send.
+    fn bounded(&mut self, n_steps: u32, write: impl FnOnce(&mut Self)) -> usize {
+        let (base, first) = (self.base, self.sends.len());
+        write(self);
+        self.base = base + n_steps;
+        let last = self.sends[first..].iter().map(|send| send.step).max();
+        assert!(
+            last.is_none_or(|last| last < self.base),
+            "a phase of {n_steps} steps uses step {}",
+            last.unwrap_or(base) - base
+        );
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_phase_runs_backward_in_time_and_direction() {
+        // Rank 0 sends chunk 5 to rank 2 at step 1 of 3; transposed: 2 sends to 0 at step 1 + 1,
+        // counted from the 4 steps before it.
+        let mut program = Program::default();
+        program.begin(RankId(0));
+        program.phase(4, |_| {});
+        program.transposed(3, Op::Reduce, |p| {
+            p.send(0, RankId(2), ChunkRange::one(5));
+        });
+        let expected = Send {
+            step: 6,
+            src: RankId(2),
+            dst: RankId(0),
+            chunks: ChunkRange::one(5),
+            op: Op::Reduce,
+        };
+        assert_eq!(program.into_sends(), [expected]);
+    }
+
+    #[test]
+    fn an_embedded_program_sends_one_message_per_progression() {
+        // Local rank 1 of {4, 7} sends local chunk 0, which stands for chunks 2, 5 and 8.
+        let mut program = Program::default();
+        program.begin(RankId(7));
+        let chunks_of = |_, out: &mut Vec<u32>| out.extend([8, 2, 5]);
+        program.embedded(&[RankId(4), RankId(7)], RankId(1), chunks_of, |p| {
+            p.send(0, RankId(0), ChunkRange::one(0));
+        });
+        let sends = program.into_sends();
+        assert_eq!(sends.len(), 1);
+        assert_eq!((sends[0].src, sends[0].dst), (RankId(7), RankId(4)));
+        assert_eq!(sends[0].chunks.iter().collect::<Vec<_>>(), [2, 5, 8]);
+    }
+}

@@ -1,0 +1,358 @@
+//! The proof that a schedule computes its collective, by symbolic execution.
+//!
+//! State K[r][c] is the set of contributions in rank r's copy of chunk c. Transfers run in step
+//! order, all of one step reading the state at its start; each must obey the rules, and at the end
+//! the collective's postcondition must hold. Since an engine runs the edges and not the steps, every
+//! earlier write of what a transfer carries must be its ancestor through `depends_on`. Nothing here
+//! knows an algorithm. Source: `reference/algorithms.md` section 1, rules 1-4.
+
+use std::ops::Range;
+
+use super::contributions::{Set, Sets};
+use super::locations::Locations;
+use super::{Op, Schedule};
+use crate::collective::Collective;
+use crate::collective::conditions::{Conditions, What, Who};
+use crate::ids::RankId;
+
+/// Where a rule is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("transfer {transfer} (step {step}, chunk {chunk}, rank {} to rank {})", src.0, dst.0)]
+pub struct Place {
+    /// The transfer.
+    pub transfer: u32,
+    /// Its step.
+    pub step: u32,
+    /// The chunk.
+    pub chunk: u32,
+    /// Its source.
+    pub src: RankId,
+    /// Its destination.
+    pub dst: RankId,
+}
+
+/// Which rule a schedule breaks, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A rank sends to itself, or a local operation is not local.
+    #[error("endpoints: {at} must join two ranks, or be local to one")]
+    Endpoints {
+        /// Where.
+        at: Place,
+    },
+    /// The source has nothing to send.
+    #[error("source empty: {at} sends a chunk that its source does not hold")]
+    SourceEmpty {
+        /// Where.
+        at: Place,
+    },
+    /// Data is added to nothing.
+    #[error("reduce into nothing: {at} adds to a chunk that its destination does not hold")]
+    ReduceIntoNothing {
+        /// Where.
+        at: Place,
+    },
+    /// A contribution would be summed twice.
+    #[error("double counting: {at} adds the contribution of rank {}, which is in the sum already", rank.0)]
+    DoubleCounting {
+        /// Where.
+        at: Place,
+        /// Whose contribution.
+        rank: RankId,
+    },
+    /// A copy would destroy a contribution.
+    #[error("lost contribution: {at} overwrites the contribution of rank {} by data without it", rank.0)]
+    LostContribution {
+        /// Where.
+        at: Place,
+        /// Whose contribution.
+        rank: RankId,
+    },
+    /// Two writes of a step where one is no reduction.
+    #[error(
+        "write conflict: {at} and transfer {other} write the same chunk of the same rank in one step, and not both reduce"
+    )]
+    WriteConflict {
+        /// Where.
+        at: Place,
+        /// The other transfer.
+        other: u32,
+    },
+    /// A dependency is missing.
+    #[error(
+        "under-specified: {at} sends without depending on transfer {writer}, which wrote that chunk of its source"
+    )]
+    UnderSpecified {
+        /// Where.
+        at: Place,
+        /// The transfer that wrote what is sent.
+        writer: u32,
+    },
+    /// A rank does not end with what it should.
+    #[error("postcondition: rank {} must end with {}, and chunk {chunk} {}", rank.0, wanted(*want), lacks(*missing))]
+    Postcondition {
+        /// The rank.
+        rank: RankId,
+        /// The chunk.
+        chunk: u32,
+        /// What it should hold.
+        want: What,
+        /// A contribution that it lacks; none where it has one too many.
+        missing: Option<RankId>,
+    },
+}
+
+fn wanted(what: What) -> String {
+    match what {
+        What::Own => "its own contribution".to_owned(),
+        What::Of(rank) => format!("the data of rank {}", rank.0),
+        What::All => "the contributions of all ranks".to_owned(),
+    }
+}
+
+fn lacks(missing: Option<RankId>) -> String {
+    match missing {
+        Some(rank) => format!("lacks that of rank {}", rank.0),
+        None => "has others too".to_owned(),
+    }
+}
+
+/// What the verification of a schedule found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Chunks moved, counting a message of k chunks k times.
+    pub chunk_moves: u64,
+    /// Chunks copied to a rank that held the very same already: wasted bytes.
+    pub useless_copies: u64,
+}
+
+/// Proves that `schedule` computes its collective, or names the first rule that it breaks.
+pub fn verify(schedule: &Schedule) -> Result<Proof, VerifyError> {
+    let mut run = Run::new(schedule);
+    for step in schedule.step_ranges() {
+        run.read(step.clone())?;
+        run.write(step)?;
+    }
+    run.check_postcondition()?;
+    Ok(run.proof)
+}
+
+struct Run<'a> {
+    schedule: &'a Schedule,
+    conditions: Conditions,
+    sets: Sets,
+    written: Locations,
+    /// Contributions per slot of `written`; other locations are as they were before.
+    state: Vec<Set>,
+    /// What the transfers of the current step carry, chunk by chunk.
+    carried: Vec<Set>,
+    /// Scratch of the search for ancestors: all false between searches.
+    visited: Vec<bool>,
+    proof: Proof,
+}
+
+impl<'a> Run<'a> {
+    fn new(schedule: &'a Schedule) -> Self {
+        Self {
+            schedule,
+            conditions: schedule.conditions(),
+            sets: Sets::new(schedule.n_ranks),
+            written: Locations::new(schedule),
+            state: Vec::new(),
+            carried: Vec::new(),
+            visited: Vec::new(),
+            proof: Proof {
+                chunk_moves: 0,
+                useless_copies: 0,
+            },
+        }
+    }
+
+    /// Rules of the sources: they hold what they send, and waited for it.
+    fn read(&mut self, step: Range<usize>) -> Result<(), VerifyError> {
+        self.carried.clear();
+        let schedule = self.schedule;
+        for t in step {
+            let (src, dst, op) = (schedule.src[t], schedule.dst[t], schedule.op[t]);
+            if (src == dst) != (op == Op::Local) {
+                let at = self.place(t, schedule.chunks[t].first);
+                return Err(VerifyError::Endpoints { at });
+            }
+            for chunk in schedule.chunks[t].iter().filter(|&c| schedule.is_live(c)) {
+                let held = match self.written.find(src, chunk) {
+                    None => before(&self.conditions, src, chunk),
+                    Some(slot) => {
+                        self.check_waited(t, chunk, slot)?;
+                        self.state[slot]
+                    }
+                };
+                if held == Set::EMPTY {
+                    let at = self.place(t, chunk);
+                    return Err(VerifyError::SourceEmpty { at });
+                }
+                self.carried.push(held);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every writer of the slot so far belongs to an earlier step and must be an ancestor of `t`.
+    fn check_waited(&mut self, t: usize, chunk: u32, slot: usize) -> Result<(), VerifyError> {
+        let depends_on = self.schedule.depends_on.row(t);
+        for writer in self.written.writers(slot) {
+            if depends_on.binary_search(&writer).is_err()
+                && !is_ancestor(self.schedule, &mut self.visited, writer, t as u32)
+            {
+                let at = self.place(t, chunk);
+                return Err(VerifyError::UnderSpecified { at, writer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Rules of the destinations.
+    fn write(&mut self, step: Range<usize>) -> Result<(), VerifyError> {
+        let schedule = self.schedule;
+        let carried = std::mem::take(&mut self.carried);
+        let mut next = carried.iter();
+        for t in step {
+            let dst = schedule.dst[t];
+            for chunk in schedule.chunks[t].iter().filter(|&c| schedule.is_live(c)) {
+                let arriving = *next.next().expect("the step was read chunk by chunk");
+                let (slot, is_new) = self.written.write(dst, chunk, t as u32);
+                if is_new {
+                    self.state.push(before(&self.conditions, dst, chunk));
+                }
+                self.state[slot] = self.merged(t, chunk, slot, arriving)?;
+                self.proof.chunk_moves += 1;
+            }
+        }
+        self.carried = carried;
+        Ok(())
+    }
+
+    /// What the destination's slot holds after `arriving` came.
+    fn merged(
+        &mut self,
+        t: usize,
+        chunk: u32,
+        slot: usize,
+        arriving: Set,
+    ) -> Result<Set, VerifyError> {
+        let (schedule, held) = (self.schedule, self.state[slot]);
+        if schedule.collective == Collective::Barrier {
+            return Ok(self.sets.union(held, arriving));
+        }
+        let at = self.place(t, chunk);
+        let op = schedule.op[t];
+        // The writer before this one is the second of the list, whose first is `t` itself.
+        if let Some(other) = self.written.writers(slot).nth(1) {
+            let o = other as usize;
+            let both_reduce = op == Op::Reduce && schedule.op[o] == Op::Reduce;
+            if schedule.step[o] == schedule.step[t] && !both_reduce {
+                return Err(VerifyError::WriteConflict { at, other });
+            }
+        }
+        match op {
+            Op::Local => Ok(held),
+            Op::Reduce if held == Set::EMPTY => Err(VerifyError::ReduceIntoNothing { at }),
+            Op::Reduce => {
+                let union = self.sets.disjoint_union(held, arriving);
+                union.map_err(|rank| VerifyError::DoubleCounting { at, rank })
+            }
+            Op::Copy => {
+                if let Some(rank) = self.sets.first_missing(held, arriving) {
+                    return Err(VerifyError::LostContribution { at, rank });
+                }
+                self.proof.useless_copies += u64::from(held == arriving);
+                Ok(arriving)
+            }
+        }
+    }
+
+    fn check_postcondition(&mut self) -> Result<(), VerifyError> {
+        for chunk in 0..self.schedule.n_chunks {
+            if !self.schedule.is_live(chunk) {
+                continue;
+            }
+            match self.conditions.after(chunk) {
+                (Who::Only(rank), want) => self.check_end(rank, chunk, want)?,
+                (Who::Everyone, want) => {
+                    for rank in (0..self.schedule.n_ranks).map(RankId) {
+                        self.check_end(rank, chunk, want)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_end(&mut self, rank: RankId, chunk: u32, want: What) -> Result<(), VerifyError> {
+        let held = match self.written.find(rank, chunk) {
+            Some(slot) => self.state[slot],
+            None => before(&self.conditions, rank, chunk),
+        };
+        let wanted = match want {
+            What::Own => Set::one(rank),
+            What::Of(source) => Set::one(source),
+            What::All => self.sets.all(),
+        };
+        if held == wanted {
+            return Ok(());
+        }
+        Err(VerifyError::Postcondition {
+            rank,
+            chunk,
+            want,
+            missing: self.sets.first_missing(wanted, held),
+        })
+    }
+
+    fn place(&self, t: usize, chunk: u32) -> Place {
+        Place {
+            transfer: t as u32,
+            step: self.schedule.step[t],
+            chunk,
+            src: self.schedule.src[t],
+            dst: self.schedule.dst[t],
+        }
+    }
+}
+
+/// What a rank holds of a chunk before anything is sent.
+fn before(conditions: &Conditions, rank: RankId, chunk: u32) -> Set {
+    match conditions.before(chunk) {
+        (Who::Only(holder), _) if holder != rank => Set::EMPTY,
+        // No collective starts from complete sums.
+        (_, What::Own | What::All) => Set::one(rank),
+        (_, What::Of(source)) => Set::one(source),
+    }
+}
+
+/// Whether `ancestor` is reached from `descendant` through dependencies. They lead to earlier
+/// positions, so what lies before `ancestor` need not be searched.
+fn is_ancestor(
+    schedule: &Schedule,
+    visited: &mut Vec<bool>,
+    ancestor: u32,
+    descendant: u32,
+) -> bool {
+    visited.resize(schedule.len(), false);
+    let mut reached = vec![descendant];
+    let mut next = 0;
+    while next < reached.len() && !visited[ancestor as usize] {
+        for &other in schedule.depends_on.row(reached[next] as usize) {
+            if other >= ancestor && !visited[other as usize] {
+                visited[other as usize] = true;
+                reached.push(other);
+            }
+        }
+        next += 1;
+    }
+    let found = visited[ancestor as usize];
+    for other in reached {
+        visited[other as usize] = false;
+    }
+    found
+}
