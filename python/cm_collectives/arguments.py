@@ -116,9 +116,7 @@ def size(value: object, name: str = "size_bytes") -> int:
 
 def _integral(value: float, name: str) -> int:
     if not value.is_integer():  # False for NaN and infinities
-        raise ArgumentError(
-            f"{name} must be a whole number of bytes, at most 2^53, got {value!r}"
-        )
+        raise ArgumentError(f"{name} must be a whole number of bytes, at most 2^53, got {value!r}")
     return int(value)
 
 

@@ -58,9 +58,7 @@ def _parser() -> Parser:
         description="Exact simulation of collectives on AI supernodes.",
         epilog="Exit status: 0; 1 if a run failed; 2 for bad arguments; 130 after Ctrl-C.",
     )
-    parser.add_argument(
-        "--version", action="version", version=f"cm-collectives {_version()}"
-    )
+    parser.add_argument("--version", action="version", version=f"cm-collectives {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (perf, sweep, fabric, algorithms, verify):
         command.add_to(commands)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import FORMATS, add_output_flags, format_of, table, write, write_frame
+from .output import add_output_flags, format_of, table, write_frame
 from .parser import add_fabric_flags, machine
 
 if TYPE_CHECKING:
@@ -26,22 +25,64 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     listing.set_defaults(run=run_list)
 
     show = actions.add_parser("show", help="count the nodes and links of a machine")
-    _add_machine(show)
+    add_fabric_flags(show, positional=True)
     show.set_defaults(run=run_show)
 
-    export = actions.add_parser("export", help="write every node or every link of a machine")
-    _add_machine(export)
-    export.add_argument("--table", choices=("nodes", "links"), default="links", dest="which")
+    export = actions.add_parser("export", help="write every link, or every node, of a machine")
+    add_fabric_flags(export, positional=True)
+    export.add_argument(
+        "--table", choices=("links", "nodes"), default="links", dest="which", help="default: links"
+    )
     add_output_flags(export)
     export.set_defaults(run=run_export)
 
 
-def _add_machine(parser: argparse.ArgumentParser) -> None:
-    add_fabric_flags(parser)
-    parser.add_argument("name", nargs="?", help="the same as --fabric")
+def run_list(chosen: argparse.Namespace) -> int:
+    """List the presets."""
+    from cm_collectives import presets
+
+    write_frame(presets(), format_of(chosen.output, chosen.format), chosen.output)
+    return 0
 
 
-def _machine(chosen: argparse.Namespace) -> object:
-    if chosen.name is not None:
-        chosen.fabric = chosen.name
-    return machine(chosen)
+def run_show(chosen: argparse.Namespace) -> int:
+    """Count the nodes and links of a machine, and add up their rates."""
+    fabric = machine(chosen)
+    print(f"{fabric!r}\n")
+    print(f"{table(_node_counts(fabric.nodes))}\n")
+    print(table(_link_counts(fabric.links)))
+    return 0
+
+
+def _node_counts(nodes: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return nodes.group_by("kind", maintain_order=True).agg(nodes=pl.len())
+
+
+def _link_counts(links: pl.DataFrame) -> pl.DataFrame:
+    """Return a row per kind, rate and latency; links are counted one way."""
+    import polars as pl
+
+    rate = pl.col("rate_Bps") / 1e9
+    return (
+        links.group_by("kind", "rate_Bps", "latency_ps", maintain_order=True)
+        .agg(links=pl.len(), planes=pl.col("plane").n_unique())
+        .select(
+            "kind",
+            "links",
+            "planes",
+            rate.alias("GB/s each"),
+            (rate * pl.col("links")).alias("GB/s together"),
+            (pl.col("latency_ps") / 1e3).alias("latency (ns)"),
+        )
+    )
+
+
+def run_export(chosen: argparse.Namespace) -> int:
+    """Write the links or the nodes of a machine."""
+    fabric = machine(chosen)
+    frame = fabric.links if chosen.which == "links" else fabric.nodes
+    about = {"fabric": fabric.name, "fabric_digest": fabric.digest, "table": chosen.which}
+    write_frame(frame, format_of(chosen.output, chosen.format), chosen.output, about)
+    return 0

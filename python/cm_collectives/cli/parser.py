@@ -30,14 +30,15 @@ def pairs(texts: list[str], flag: str) -> dict[str, int | str]:
     return found
 
 
-def add_fabric_flags(parser: argparse.ArgumentParser) -> None:
+def add_fabric_flags(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
     """Add the flags that say which machine."""
-    parser.add_argument(
-        "--fabric",
-        default="cm384",
-        metavar="NAME",
-        help="machine, see `cm-collectives fabric list` (default: %(default)s)",
-    )
+    about = "machine, see `cm-collectives fabric list`"
+    if positional:
+        parser.add_argument("fabric", help=about)
+    else:
+        parser.add_argument(
+            "--fabric", default="cm384", metavar="NAME", help=f"{about} (default: %(default)s)"
+        )
     parser.add_argument(
         "--param",
         action="append",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,11 @@ from .output import FORMATS, format_of, table, write, write_frame
 from .parser import Parser, add_fabric_flags, machine, pairs
 
 if TYPE_CHECKING:
-    import cm_collectives as cm
+    import argparse
+
     import polars as pl
+
+    import cm_collectives as cm
 
 REDUCTIONS = ("sum", "prod", "min", "max", "avg")
 # The collectives whose call names a reduction, and those whose call names a root.
@@ -98,7 +100,7 @@ def _add_size_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_nccl_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags of nccl-tests that change nothing: one run of a deterministic simulator is enough."""
+    """Add those that change nothing: one run of a deterministic simulator is enough."""
     ignored = parser.add_argument_group(
         "accepted without effect",
         "a simulation gives the same time each time it is run, and every schedule is verified",
@@ -126,7 +128,10 @@ def run(chosen: argparse.Namespace) -> int:
     if form == "nccl":
         write(_nccl(chosen, n_ranks, frame).encode(), chosen.output)
     elif form == "table":
-        write((_heading(chosen, fabric, n_ranks) + table(_readable(frame)) + "\n").encode(), chosen.output)
+        write(
+            (_heading(chosen, fabric, n_ranks) + table(_readable(frame)) + "\n").encode(),
+            chosen.output,
+        )
     else:
         write_frame(frame, form, chosen.output, _about(chosen, fabric, n_ranks))
     return 0
@@ -205,7 +210,7 @@ def _readable(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _heading(chosen: argparse.Namespace, fabric: cm.Fabric, n_ranks: int) -> str:
-    return f"{chosen.collective}, {n_ranks} ranks of {fabric.name}, routing {chosen.routing}\n"
+    return f"{chosen.collective}, {n_ranks} ranks of {fabric.name}, routing {chosen.routing}"
 
 
 def _about(chosen: argparse.Namespace, fabric: cm.Fabric, n_ranks: int) -> dict[str, Any]:

@@ -58,17 +58,22 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def read_frame(path: Path) -> pl.DataFrame:
+    """Return the frame in a file; JSON is a list of rows, or an object with `rows`."""
     import polars as pl
 
     kind = path.suffix.removeprefix(".")
     if kind not in READERS:
-        raise ArgumentError(f"scenarios must end in .{', .'.join(READERS)}, got {str(path)!r}")
+        raise ArgumentError(f"the input must end in .{', .'.join(READERS)}, got {str(path)!r}")
     try:
-        if kind == "json":
-            content = json.loads(path.read_text())
-            rows = content["rows"] if isinstance(content, dict) else content
-            return pl.DataFrame(rows, infer_schema_length=None)
-        readers = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "parquet": pl.read_parquet}
-        return readers[kind](path)
+        match kind:
+            case "csv":
+                return pl.read_csv(path)
+            case "ndjson":
+                return pl.read_ndjson(path)
+            case "parquet":
+                return pl.read_parquet(path)
+        content = json.loads(path.read_text())
+        rows = content["rows"] if isinstance(content, dict) else content
+        return pl.DataFrame(rows, infer_schema_length=None)
     except (pl.exceptions.PolarsError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise ArgumentError(f"{path} cannot be read as {kind}: {error}") from None

@@ -1,10 +1,10 @@
-"""`cm-collectives verify`: does a schedule compute its collective?"""
+"""`cm-collectives verify`: the proof that a schedule computes its collective."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cm_collectives.errors import ArgumentError, VerifyError
 
@@ -69,7 +69,7 @@ def _schedule(chosen: argparse.Namespace) -> cm.Schedule:
 
     size_bytes = None if chosen.collective == "barrier" else parse_size(chosen.minbytes)
     if chosen.file is None:
-        options = pairs(chosen.option, "--option")
+        options: dict[str, Any] = {**pairs(chosen.option, "--option")}
         return schedule(
             chosen.collective,
             chosen.algorithm,

@@ -300,9 +300,8 @@ impl PySchedule {
         dict.set_item("steps", stats.n_steps)?;
         dict.set_item("transfers", stats.n_transfers)?;
         dict.set_item("critical_path", stats.critical_path)?;
-        let floats = |bytes: Vec<cm_core::schedule::ExactBytes>| {
-            let value =
-                |b: &cm_core::schedule::ExactBytes| b.numerator as f64 / b.denominator as f64;
+        let floats = |bytes: Vec<cm_core::schedule::Bytes>| {
+            let value = |b: &cm_core::schedule::Bytes| b.numerator as f64 / b.denominator as f64;
             to_array(py, bytes.iter().map(value).collect::<Vec<f64>>())
         };
         dict.set_item("bytes_sent", floats(stats.sent))?;
