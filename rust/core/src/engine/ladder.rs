@@ -11,7 +11,7 @@ use super::timeline::Timeline;
 use super::workload::Workload;
 
 /// Operations above which a rational repeat is not tried: each costs microseconds and kilobytes.
-pub const RATIONAL_MAX_OPS: usize = 20_000;
+pub const RATIONAL_MAX_OPS: usize = 5_000;
 
 /// A rung of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
