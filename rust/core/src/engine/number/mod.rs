@@ -202,8 +202,8 @@ mod tests {
                 apply(&a.1, &b.1, op, k),
                 apply(&a.2, &b.2, op, k),
             );
-            // Keep the magnitudes, and the relative errors, where a double can follow.
-            let follows = next.1.upper() - next.1.lower() < 1e-3 * next.1.value().abs();
+            // Keep the magnitudes where a double can follow, and the errors below the cap.
+            let follows = next.1.upper() - next.1.lower() < 0.1 * CAP * next.1.value().abs();
             let small = (1e-30..1e30).contains(&next.0.value().abs());
             let k = u128::from(k);
             let fresh = (
