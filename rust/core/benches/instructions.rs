@@ -93,11 +93,7 @@ fn verifier_on_64_ranks(schedule: Schedule) {
 
 library_benchmark_group!(
     name = stages,
-    benchmarks = [
-        engine_on_64_ranks,
-        engine_on_hashed_routes,
-        verifier_on_64_ranks
-    ]
+    benchmarks = [engine_on_64_ranks, verifier_on_64_ranks]
 );
 
 main!(library_benchmark_groups = stages);
