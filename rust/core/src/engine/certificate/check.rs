@@ -324,10 +324,7 @@ impl<'a> Replay<'a> {
         }
         self.advance(now, bottleneck);
         let integral = self.resources[bottleneck as usize].integral;
-        if !matches!(
-            integral.compare(&self.ops[op as usize].due),
-            Relation::Equal
-        ) {
+        if !same(self.certificate, &integral, &self.ops[op as usize].due) {
             return Err(CertificateError::Bytes { event, op });
         }
         self.resources[bottleneck as usize].held -= 1;
@@ -443,12 +440,7 @@ impl<'a> Replay<'a> {
                 return Err(CertificateError::Bottleneck { event, op });
             }
             let rate = &self.resources[bottleneck as usize].level;
-            if resource.held > 0
-                && !matches!(
-                    rate.compare(&resource.level),
-                    Relation::Less | Relation::Equal
-                )
-            {
+            if resource.held > 0 && !at_most(self.certificate, rate, &resource.level) {
                 return Err(CertificateError::Faster {
                     event,
                     resource: index,
