@@ -228,10 +228,13 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self, event: usize) -> Result<(), CertificateError> {
         let now = self.certificate.times[event];
+        // Where the run left an order open, two events may be one.
         let later = match self.last.compare(&now) {
             Relation::Less => true,
-            Relation::AmbiguousLess => self.certificate.n_ambiguous > 0,
-            _ => false,
+            Relation::Equal | Relation::AmbiguousLess | Relation::AmbiguousGreater => {
+                self.certificate.n_ambiguous > 0
+            }
+            Relation::Greater => false,
         };
         if event > 0 && !later {
             return Err(CertificateError::Order { event });
