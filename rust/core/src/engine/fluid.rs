@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event_queue::{Event, EventQueue};
 use super::maxmin::{MaxMin, Move, order_key};
-use super::number::{Number, Relation};
+use super::number::{Ambiguity, Number, Relation};
 use super::observer::Observer;
 use super::timeline::Timeline;
 use super::workload::Workload;
@@ -132,7 +132,8 @@ impl<N: Number> Clock<N> {
         if self.due.is_empty() || elapsed.is_zero() {
             return self.reading.clone();
         }
-        self.reading.add(&self.level.mul(&elapsed))
+        let scale = self.level.value() * now.value();
+        self.reading.add(&self.level.mul(&elapsed)).anchored(scale)
     }
 
     /// Nobody is held back: the clock may start afresh, free of old rounding errors.
@@ -320,9 +321,8 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
         let now = clock.next.clone();
         clock.version += 1;
         clock.next_due = None;
-        let Some(reading) =
-            head(clock, &self.dues).map(|slot| self.dues[slot as usize].reading.clone())
-        else {
+        let first = head(clock, &self.dues, &mut self.solver.ambiguity);
+        let Some(reading) = first.map(|slot| self.dues[slot as usize].reading.clone()) else {
             return;
         };
         let clock = &mut self.clocks[resource as usize];
@@ -443,17 +443,17 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
             clock.reciprocal = Some(level.reciprocal());
             self.observer.relevelled(resource, level);
         }
-        let slot = head(clock, &self.dues).expect("a flow held back is due some time");
+        let slot = head(clock, &self.dues, &mut self.solver.ambiguity)
+            .expect("a flow held back is due some time");
         let due = &self.dues[slot as usize];
         if same && clock.next_due == Some((slot, due.version)) {
             return; // The entry in the queue still says so.
         }
         let remaining = due.reading.sub(&clock.reading);
         let reciprocal = clock.reciprocal.as_ref().expect("set above");
-        clock.next = clock
-            .since
-            .add(&remaining.div(&clock.level, reciprocal))
-            .anchored();
+        let next = clock.since.add(&remaining.div(&clock.level, reciprocal));
+        let scale = next.value();
+        clock.next = next.anchored(scale);
         clock.next_due = Some((slot, due.version));
         clock.version += 1;
         let event = Event::Completion {
@@ -465,14 +465,39 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
 }
 
 /// The slot that is due first on a clock, after dropping stale entries.
-fn head<N: Number>(clock: &mut Clock<N>, dues: &[Due<N>]) -> Option<u32> {
-    while let Some(&Reverse((_, slot, version))) = clock.due.peek() {
-        if dues[slot as usize].version == version {
-            return Some(slot);
+///
+/// The heap orders lower bounds; of the entries that overlap the first one, the exact reading
+/// decides.
+fn head<N: Number>(
+    clock: &mut Clock<N>,
+    dues: &[Due<N>],
+    ambiguity: &mut Ambiguity,
+) -> Option<u32> {
+    let live = |&(_, slot, version): &(u64, u32, u32)| dues[slot as usize].version == version;
+    let first = loop {
+        let Reverse(entry) = clock.due.pop()?;
+        if live(&entry) {
+            break entry;
         }
+    };
+    let mut head = first.1;
+    let mut limit = order_key(dues[head as usize].reading.upper());
+    let mut others = vec![Reverse(first)];
+    while let Some(&Reverse(entry)) = clock.due.peek().filter(|entry| entry.0.0 <= limit) {
         clock.due.pop();
+        if live(&entry) {
+            if ambiguity.less(
+                &dues[entry.1 as usize].reading,
+                &dues[head as usize].reading,
+            ) {
+                head = entry.1;
+                limit = limit.min(order_key(dues[head as usize].reading.upper()));
+            }
+            others.push(Reverse(entry));
+        }
     }
-    None
+    clock.due.extend(others);
+    Some(head)
 }
 
 /// Raises `ready` to `time`.

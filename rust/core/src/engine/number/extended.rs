@@ -254,8 +254,8 @@ impl Number for Extended {
         Some(base as i128 + offset.ceil() as i128)
     }
 
-    fn anchored(mut self) -> Self {
-        self.error = self.error.min(DD_ANCHOR * self.high.abs());
+    fn anchored(mut self, scale: f64) -> Self {
+        self.error = self.error.min(DD_ANCHOR * scale.abs());
         self
     }
 

@@ -10,8 +10,8 @@
 //! Every operation carries a rigorous error bound on. Only event times need more: each is computed
 //! from earlier ones through clocks that were read at those very times, and a bound that counts these
 //! correlated errors as independent grows exponentially along the run, while the true error grows
-//! with the number of roundings. [`Number::anchored`] therefore takes the error of an event time to
-//! be at most 1e-11 of it (hence the "ambiguous below 1e-11" of a result), above what runs of 5e5
+//! with the number of roundings. [`Number::anchored`] therefore takes the error of an event time, and
+//! of a clock read at one, to be at most 1e-11 of it (hence the "ambiguous below 1e-11" of a result), above what runs of 5e5
 //! events were measured to be off against double-doubles (at most 7e-12, mostly below 1e-13).
 //!
 //! Two unequal rationals share a residue only if the prime divides the numerator of their
@@ -132,9 +132,10 @@ pub trait Number: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn ceil(&self) -> Option<i128>;
     /// The number with the precision of [`Extended`], for certificates.
     fn to_extended(&self) -> Extended;
-    /// The same number as the time of an event: see the module's text on running errors.
+    /// The same number as an event time, or a reading taken at one, of magnitude `scale`: see the
+    /// module's text on running errors.
     #[must_use]
-    fn anchored(self) -> Self {
+    fn anchored(self, _scale: f64) -> Self {
         self
     }
     /// Whether the number has outgrown the budget of its rung.

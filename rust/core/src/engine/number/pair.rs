@@ -196,8 +196,8 @@ impl Number for Pair {
         Some(self.value.ceil() as i128)
     }
 
-    fn anchored(mut self) -> Self {
-        self.error = self.error.min(ANCHOR * self.value.abs());
+    fn anchored(mut self, scale: f64) -> Self {
+        self.error = self.error.min(ANCHOR * scale.abs());
         self
     }
 
