@@ -65,9 +65,9 @@ def tune(
     Examples
     --------
     >>> fabric = cm.Fabric.preset("cm384")
-    >>> best = cm.tune(fabric, "all_reduce", ["1KiB", "1GiB"], ranks=64).filter(place=1)
+    >>> best = cm.tune(fabric, "all_reduce", ["1KiB", "1MiB"], ranks=16).filter(place=1)
     >>> best.select("size_bytes", "algorithm").rows()
-    [(1024, 'double_binary_tree'), (1073741824, 'hierarchical')]
+    [(1024, 'double_binary_tree'), (1048576, 'ring')]
     """
     import polars as pl
 
