@@ -7,7 +7,6 @@
 
 use std::fmt::Write;
 
-use crate::engine::ladder::OpTimes;
 use crate::engine::workload::Workload;
 use crate::error::Error;
 use crate::placement::Resource;
@@ -35,16 +34,21 @@ pub struct Terms {
 
 /// The terms along the chain that ends with the last arrival.
 pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
-    let times = simulation.op_times()?;
+    let run = simulation.timeline()?;
     let workload = &simulation.placement().workload;
+    let times: Vec<[f64; 3]> = (0..workload.n_ops())
+        .map(|op| run.values_ps(workload, op))
+        .collect();
     let mut terms = Terms::default();
-    let Some(mut op) = (0..times.len()).max_by_key(|&op| (times[op].arrived_ps, op)) else {
+    let latest =
+        (0..times.len()).max_by(|&a, &b| times[a][2].total_cmp(&times[b][2]).then(a.cmp(&b)));
+    let Some(mut op) = latest else {
         return Ok(terms);
     };
     let mut waits_for_arrival = true;
     loop {
         let route = workload.op_routes[op] as usize;
-        let served = (times[op].served_ps - times[op].released_ps) as f64;
+        let served = times[op][1] - times[op][0];
         let (links, all) = alone(simulation, op);
         terms.n_ops += 1;
         terms.serialisation_ps += links.min(served);
@@ -88,23 +92,23 @@ fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
 
 /// The predecessor that released an operation, and whether it waited for its data; none if the
 /// start time did.
-fn latest_predecessor(workload: &Workload, times: &[OpTimes], op: usize) -> Option<(usize, bool)> {
-    let software = i128::from(workload.software_ps[workload.op_routes[op] as usize]);
-    let data = workload.depends_on.row(op).iter().map(|&pred| {
-        (
-            times[pred as usize].arrived_ps + software,
-            true,
-            pred as usize,
-        )
-    });
+fn latest_predecessor(workload: &Workload, times: &[[f64; 3]], op: usize) -> Option<(usize, bool)> {
+    let software = workload.software_ps[workload.op_routes[op] as usize] as f64;
+    let data = workload
+        .depends_on
+        .row(op)
+        .iter()
+        .map(|&pred| (times[pred as usize][2] + software, true, pred as usize));
     let order = workload
         .follows
         .row(op)
         .iter()
-        .map(|&pred| (times[pred as usize].served_ps, false, pred as usize));
-    let (time, waits, pred) = data.chain(order).max()?;
-    let start = i128::from(workload.start_ps(op)) + software;
-    (time >= start).then_some((pred, waits))
+        .map(|&pred| (times[pred as usize][1], false, pred as usize));
+    let last = data
+        .chain(order)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)))?;
+    let start = workload.start_ps(op) as f64 + software;
+    (last.0 >= start).then_some((last.2, last.1))
 }
 
 /// A short text: what ran, how long it took, why, and how far from optimal it is.

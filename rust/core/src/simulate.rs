@@ -1,7 +1,10 @@
 //! Simulation: from jobs on a fabric to a result that can explain and prove itself.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use sha2::{Digest, Sha256};
 
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::collective::Collective;
@@ -231,6 +234,30 @@ impl Simulation {
     /// Events processed.
     pub fn n_events(&self) -> u64 {
         self.run.as_ref().map_or(0, Run::n_events)
+    }
+
+    /// SHA-256 in hexadecimal over everything that the result follows from: fabric, work and
+    /// settings. Equal digests have equal results, on every machine.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"cm.run/1");
+        hash.update(self.fabric.digest());
+        hash.update(format!("{:?}", self.settings));
+        match &self.work {
+            Work::Jobs(jobs) => {
+                for job in jobs {
+                    hash.update(job.schedule.digest());
+                    hash.update(format!("{:?}{:?}", job.endpoints, job.starts_ps));
+                }
+            }
+            Work::Flows(flows) => hash.update(format!("{flows:?}")),
+        }
+        hash.finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("writing to a string never fails");
+                text
+            })
     }
 
     /// The engine's timeline.

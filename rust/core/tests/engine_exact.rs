@@ -144,9 +144,15 @@ fn fill(w: &Workload, active: &[usize]) -> Vec<Q> {
 #[derive(Debug, Clone)]
 struct Case {
     rates: Vec<u64>,
-    routes: Vec<(Vec<(u32, u64, u64)>, u64, u64)>,
-    ops: Vec<(u32, u128, u64, u64, Vec<u32>, Vec<u32>)>,
+    routes: Vec<Route>,
+    ops: Vec<Operation>,
 }
+
+/// Shares (resource, numerator, denominator), latency and software cost in picoseconds.
+type Route = (Vec<(u32, u64, u64)>, u64, u64);
+
+/// Route, size (numerator, denominator), start time, data edges, order edges.
+type Operation = (u32, u128, u64, u64, Vec<u32>, Vec<u32>);
 
 fn case() -> impl Strategy<Value = Case> {
     let rate = prop_oneof![Just(28u64), Just(196), Just(7), 1u64..1000];

@@ -46,6 +46,6 @@ fn every_collective_has_an_algorithm() {
 #[test]
 fn an_unknown_name_suggests_the_nearest() {
     assert!(lookup("ring").is_ok());
-    let error = lookup("binary_tree").unwrap_err().to_string();
+    let error = lookup("binomialtree").unwrap_err().to_string();
     assert!(error.contains("did you mean binomial_tree"), "{error}");
 }

@@ -136,7 +136,10 @@ impl PyFabric {
             let name = |container: &Option<u32>| {
                 container.map_or_else(String::new, |c| format!("{}{c}", level.name))
             };
-            columns = columns.words(&level.name, level.container_of.iter().map(name))?;
+            columns = columns.words(
+                level_column(&level.name),
+                level.container_of.iter().map(name),
+            )?;
         }
         Ok(columns.done())
     }
@@ -321,6 +324,17 @@ impl PyFabric {
     }
 }
 
+/// The column of the level "node": the column "node" holds the nodes' names.
+const NODE_LEVEL_COLUMN: &str = "node_group";
+
+fn level_column(level: &str) -> &str {
+    if level == "node" {
+        NODE_LEVEL_COLUMN
+    } else {
+        level
+    }
+}
+
 /// Columns of `nodes` that are not container levels.
 const NODE_COLUMNS: [&str; 4] = ["node", "kind", "endpoint", "reduction_rate_Bps"];
 
@@ -373,7 +387,11 @@ fn place_levels(
             continue;
         }
         let containers = take_words(nodes, &level)?;
-        let index = builder.level(&level);
+        let index = builder.level(if level == NODE_LEVEL_COLUMN {
+            "node"
+        } else {
+            &level
+        });
         let mut numbers: Vec<&str> = Vec::new();
         for (name, container) in names.iter().zip(&containers).filter(|(_, c)| !c.is_empty()) {
             let number = numbers

@@ -14,7 +14,7 @@ use cm_core::simulate::{BYTES_PER_TRANSFER, check_memory};
 use cm_core::team::{Level, Team};
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::columns::{
     Columns, snapshot_counts, take_ints, take_ints_if, take_lists_if, take_words, to_array,
@@ -29,6 +29,17 @@ const MEMORY_LIMIT_BYTES: u64 = 8_000_000_000;
 #[pyclass(frozen, name = "Schedule", module = "cm_collectives._core")]
 pub(crate) struct PySchedule {
     pub(crate) schedule: Arc<Schedule>,
+}
+
+/// Names, shape and chunk sizes of a pickled schedule.
+type Pickled = ((String, String), (u32, u32, u32), (u64, u32, Vec<u64>));
+
+/// What a schedule is for.
+struct Shape {
+    collective: Collective,
+    n_ranks: u32,
+    root: RankId,
+    n_chunks: u32,
 }
 
 /// Algorithm options from a dict of integers and strings.
@@ -165,7 +176,13 @@ impl PySchedule {
             fewest_chunks(columns, &problem)?
         };
         let sizes = ChunkSizes::of(&problem, n_chunks);
-        let parts = parts(py, columns, &problem, sizes, algorithm, n_chunks)?;
+        let shape = Shape {
+            collective,
+            n_ranks,
+            root: RankId(root),
+            n_chunks,
+        };
+        let parts = parts(py, columns, shape, sizes, algorithm)?;
         let schedule = parts.build().map_err(|error| raise(py, error.into()))?;
         if verify {
             cm_core::schedule::verify(&schedule).map_err(|error| raise(py, error.into()))?;
@@ -208,6 +225,59 @@ impl PySchedule {
     #[getter]
     fn root(&self) -> u32 {
         self.schedule.root().0
+    }
+
+    #[getter]
+    fn digest(&self, py: Python<'_>) -> String {
+        py.detach(|| self.schedule.digest())
+    }
+
+    /// Pickles by content: the columns, and how the chunks divide the bytes.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let (py, schedule) = (slf.py(), &slf.get().schedule);
+        let (total_bytes, n_chunks, offsets) = match schedule.sizes() {
+            ChunkSizes::Equal {
+                total_bytes,
+                n_chunks,
+            } => (*total_bytes, *n_chunks, Vec::new()),
+            ChunkSizes::Each { offsets } => (0, 0, offsets.clone()),
+        };
+        let about = (
+            (schedule.collective().name(), schedule.algorithm()),
+            (schedule.n_ranks(), schedule.root().0, schedule.n_chunks()),
+            (total_bytes, n_chunks, offsets),
+        );
+        let columns = transfer_columns(Columns::new(py), schedule)?.done();
+        let rebuild = py.get_type::<Self>().getattr("_rebuild")?;
+        PyTuple::new(
+            py,
+            [rebuild, (columns, about).into_pyobject(py)?.into_any()],
+        )
+    }
+
+    /// Rebuilds a pickled schedule.
+    #[staticmethod]
+    fn _rebuild(py: Python<'_>, columns: &Bound<'_, PyDict>, about: Pickled) -> PyResult<Self> {
+        let ((collective, algorithm), (n_ranks, root, n_chunks), sizes) = about;
+        let collective = Collective::from_name(&collective).map_err(|e| raise(py, e.into()))?;
+        let sizes = match sizes {
+            (total_bytes, n_chunks, offsets) if offsets.is_empty() => ChunkSizes::Equal {
+                total_bytes,
+                n_chunks,
+            },
+            (_, _, offsets) => ChunkSizes::Each { offsets },
+        };
+        let shape = Shape {
+            collective,
+            n_ranks,
+            root: RankId(root),
+            n_chunks,
+        };
+        let built = parts(py, columns, shape, sizes, &algorithm)?.build();
+        let schedule = built.map_err(|error| raise(py, error.into()))?;
+        Ok(Self {
+            schedule: Arc::new(schedule),
+        })
     }
 
     /// Proves the schedule right, or names what is wrong.
@@ -281,10 +351,9 @@ pub(crate) fn transfer_columns<'py>(
 fn parts(
     py: Python<'_>,
     columns: &Bound<'_, PyDict>,
-    problem: &Problem,
+    shape: Shape,
     sizes: ChunkSizes,
     algorithm: &str,
-    n_chunks: u32,
 ) -> PyResult<ScheduleParts> {
     let ranks = |name| Ok::<_, PyErr>(unsigned(columns, name)?.into_iter().map(RankId).collect());
     let first = unsigned(columns, "chunk")?;
@@ -324,11 +393,11 @@ fn parts(
             })
     });
     Ok(ScheduleParts {
-        collective: problem.collective,
+        collective: shape.collective,
         algorithm: algorithm.to_owned(),
-        n_ranks: problem.n_ranks(),
-        root: problem.root,
-        n_chunks,
+        n_ranks: shape.n_ranks,
+        root: shape.root,
+        n_chunks: shape.n_chunks,
         sizes,
         step: unsigned_if(columns, "step")?,
         src: ranks("src")?,

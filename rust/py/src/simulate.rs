@@ -309,6 +309,20 @@ impl PyRun {
     }
 
     #[getter]
+    fn engine(&self) -> &'static str {
+        let engine = self.simulation.settings().engine;
+        EngineKind::ALL
+            .iter()
+            .find(|(_, kind)| *kind == engine)
+            .map_or("", |(name, _)| name)
+    }
+
+    #[getter]
+    fn digest(&self, py: Python<'_>) -> String {
+        py.detach(|| self.simulation.digest())
+    }
+
+    #[getter]
     fn n_events(&self) -> u64 {
         self.simulation.n_events()
     }

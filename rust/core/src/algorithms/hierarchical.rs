@@ -5,7 +5,7 @@
 //! `inter_first` exchanges single blocks first, which sends m times less between groups.
 //! Reduce-scatter is the same the other way around. All-reduce `intra_first` is reduce-scatter
 //! inside, all-reduce of the m-th part between, all-gather inside; `inter_first` swaps the levels.
-//! Source: Cho et al., "Blue Connect", SysML 2019; HCCL two-level; `reference/algorithms.md` 3.13.
+//! Source: Cho et al., "Blue Connect", Systems and Machine Learning 2019; HCCL two-level; `reference/algorithms.md` 3.13.
 
 use super::contract::{About, Algorithm, OptionKind, OptionSpec, Unsupported};
 use super::ring::Ring;

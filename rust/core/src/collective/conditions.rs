@@ -1,6 +1,6 @@
 //! Pre- and postcondition of each collective, as sets of contributions per (rank, chunk).
 //!
-//! State K[r][c] is the set of ranks whose data is summed in rank r's copy of chunk c; the empty set
+//! State `K[r][c]` is the set of ranks whose data is summed in rank r's copy of chunk c; the empty set
 //! means that nothing valid is there. A collective is a table of who holds what before and after;
 //! whatever turns the one into the other by legal transfers is correct. Barriers are knowledge: the
 //! set of ranks known to have entered. Source: Thakur, Rabenseifner, Gropp 2005 (definitions),

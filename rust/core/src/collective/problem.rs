@@ -143,9 +143,9 @@ pub enum ProblemError {
         /// The entry.
         got: u64,
     },
-    /// The counts do not add up within 64 bits.
-    #[error("the sum of counts must be below 2^64 bytes")]
-    CountsOverflow,
+    /// The send buffers of an all-to-all do not add up within 64 bits.
+    #[error("the send buffers of all ranks together must be below 2^64 bytes")]
+    TooManyBytes,
 }
 
 impl<'a> Problem<'a> {
@@ -201,6 +201,10 @@ impl<'a> Problem<'a> {
             (Collective::AllToAll, Payload::Counts(counts)) => check_counts(counts, n_ranks),
             (_, Payload::Counts(_)) => Err(wrong("a size in bytes", "a matrix of counts")),
             (_, Payload::None) => Err(wrong("a size in bytes", "no payload")),
+            (Collective::AllToAll, Payload::Bytes(size)) => {
+                let all = size.checked_mul(u64::from(n_ranks));
+                all.map(|_| ()).ok_or(ProblemError::TooManyBytes)
+            }
             (_, Payload::Bytes(_)) => Ok(()),
         }
     }
@@ -223,5 +227,50 @@ fn check_counts(counts: &[u64], n_ranks: u32) -> Result<(), ProblemError> {
         }
     }
     let sum = counts.iter().try_fold(0u64, |sum, &c| sum.checked_add(c));
-    sum.map(|_| ()).ok_or(ProblemError::CountsOverflow)
+    sum.map(|_| ()).ok_or(ProblemError::TooManyBytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_that_makes_no_sense_is_refused() {
+        let team = Team::flat(3);
+        let check = |collective, root, payload| {
+            let mut problem = Problem::new(collective, &team, payload);
+            problem.root = RankId(root);
+            problem.check().map_err(|error| error.to_string())
+        };
+        let counts = |diagonal| Payload::Counts(vec![0, 1, 2, 3, diagonal, 4, 5, 6, 0]);
+        let (all_to_all, bytes) = (Collective::AllToAll, Payload::Bytes);
+        assert_eq!(check(all_to_all, 0, counts(0)), Ok(()));
+        for (collective, root, payload, expected) in [
+            (
+                Collective::Broadcast,
+                3,
+                bytes(1),
+                "root 3 must be a rank of the team, 0..3",
+            ),
+            (Collective::SendRecv, 0, bytes(1), "exactly 2 ranks, got 3"),
+            (Collective::Barrier, 0, bytes(1), "barrier takes no payload"),
+            (
+                Collective::Reduce,
+                0,
+                Payload::None,
+                "reduce takes a size in bytes",
+            ),
+            (
+                all_to_all,
+                0,
+                Payload::Counts(vec![0]),
+                "3 x 3 entries, one per pair of ranks, got 1",
+            ),
+            (all_to_all, 0, counts(7), "counts[1][1] must be 0"),
+            (all_to_all, 0, bytes(u64::MAX), "below 2^64 bytes"),
+        ] {
+            let error = check(collective, root, payload).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -174,6 +174,15 @@ impl Run {
         (0..workload.n_ops()).map(last).max()
     }
 
+    /// Released, served and arrived time of one operation in picoseconds, for display.
+    pub fn values_ps(&self, workload: &Workload, op: usize) -> [f64; 3] {
+        at_rung!(self, timeline => [
+            timeline.released[op].value(),
+            timeline.served[op].value(),
+            timeline.arrived(workload, op).value(),
+        ])
+    }
+
     /// The times of one operation, each the upper end of its interval where it cannot be rounded.
     pub fn times_upper(&self, workload: &Workload, op: usize) -> OpTimes {
         fn up<N: Number>(time: &N) -> i128 {

@@ -9,6 +9,8 @@
 mod builder;
 mod chunks;
 mod contributions;
+mod digest;
+mod error;
 mod locations;
 mod parts;
 mod program;
@@ -18,10 +20,11 @@ mod verify;
 pub use builder::ScheduleBuilder;
 pub(crate) use builder::{MAX_TRANSFERS, within};
 pub use chunks::{ChunkRange, ChunkSizes};
-pub use parts::{ScheduleError, ScheduleParts};
+pub use error::{Place, ScheduleError, VerifyError};
+pub use parts::ScheduleParts;
 pub use program::{Program, Send};
 pub use stats::{Bytes, ScheduleStats};
-pub use verify::{Place, Proof, VerifyError, verify};
+pub use verify::{Proof, verify};
 
 use std::ops::Range;
 

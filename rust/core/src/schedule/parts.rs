@@ -4,127 +4,10 @@
 //! may either kind of edges (then they are derived as for a built-in algorithm). Rows may come in
 //! any order; edges name row numbers.
 
-use super::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleBuilder, Send};
+use super::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleBuilder, ScheduleError, Send};
 use crate::collective::Collective;
 use crate::csr::Csr;
 use crate::ids::RankId;
-
-/// Why columns are no schedule.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScheduleError {
-    /// Columns of different lengths.
-    #[error("column {column} has {got} rows, column src has {expected}")]
-    UnequalColumns {
-        /// The column's name.
-        column: &'static str,
-        /// Its rows.
-        got: usize,
-        /// Rows of the column src.
-        expected: usize,
-    },
-    /// The team does not suit the collective.
-    #[error("{} needs {needs}, got {n_ranks}", collective.name())]
-    WrongTeam {
-        /// The collective.
-        collective: Collective,
-        /// "at least 1 rank" or "exactly 2 ranks".
-        needs: &'static str,
-        /// Ranks in the team.
-        n_ranks: u32,
-    },
-    /// Neither steps nor dependencies.
-    #[error("a schedule needs the column step or the column depends_on; got neither")]
-    NoOrder,
-    /// A rank outside the team.
-    #[error("{what} of transfer {transfer} is rank {rank}, must be in 0..{n_ranks}")]
-    RankOutOfRange {
-        /// "src", "dst" or "root".
-        what: &'static str,
-        /// The row (0 for the root).
-        transfer: usize,
-        /// The rank given.
-        rank: u32,
-        /// Ranks in the team.
-        n_ranks: u32,
-    },
-    /// A chunk that does not exist, or a range without chunks or with stride 0.
-    #[error(
-        "transfer {transfer} carries {count} chunks from {first} with stride {stride}; a range needs count >= 1, stride >= 1 and chunks in 0..{n_chunks}"
-    )]
-    ChunksOutOfRange {
-        /// The row.
-        transfer: usize,
-        /// First chunk of the range.
-        first: u32,
-        /// Its length.
-        count: u32,
-        /// Its stride.
-        stride: u32,
-        /// Chunks of the schedule.
-        n_chunks: u32,
-    },
-    /// The chunks do not divide the collective's blocks evenly.
-    #[error("n_chunks must be a positive multiple of the {n_blocks} blocks of {} over these ranks, got {n_chunks}", collective.name())]
-    ChunksPerBlock {
-        /// The collective.
-        collective: Collective,
-        /// Its blocks.
-        n_blocks: u64,
-        /// Chunks of the schedule.
-        n_chunks: u32,
-    },
-    /// Sizes for another number of chunks.
-    #[error("the chunk sizes are not those of {n_chunks} chunks")]
-    SizesMismatch {
-        /// Chunks of the schedule.
-        n_chunks: u32,
-    },
-    /// An edge to a row that does not exist.
-    #[error("{column} of transfer {transfer} names transfer {other}, must be in 0..{n_transfers}")]
-    EdgeOutOfRange {
-        /// `depends_on` or `follows`.
-        column: &'static str,
-        /// The row.
-        transfer: usize,
-        /// The row it names.
-        other: u32,
-        /// Rows.
-        n_transfers: usize,
-    },
-    /// An edge against the order of steps.
-    #[error(
-        "{column} of transfer {transfer} (step {step}) names transfer {other} (step {other_step}), which must come earlier"
-    )]
-    EdgeNotEarlier {
-        /// `depends_on` or `follows`.
-        column: &'static str,
-        /// The row.
-        transfer: usize,
-        /// Its step.
-        step: u32,
-        /// The row it names.
-        other: u32,
-        /// The other's step.
-        other_step: u32,
-    },
-    /// Transfers that wait for each other.
-    #[error("transfers {transfers:?} wait for each other in a cycle of depends_on")]
-    Cycle {
-        /// The rows on the cycle, each depending on the next, the last on the first.
-        transfers: Vec<u32>,
-    },
-    /// More than fits in memory.
-    #[error("a schedule of {got} {what} exceeds the limit of {limit}")]
-    TooLarge {
-        /// "transfers", "chunk moves", "edges" or "steps".
-        what: &'static str,
-        /// How many.
-        got: u64,
-        /// The limit.
-        limit: u64,
-    },
-}
 
 /// The columns of a schedule.
 #[derive(Clone, Debug)]
@@ -301,4 +184,118 @@ pub(super) fn check_edges(column: &'static str, edges: &Csr<u32>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broadcast of one chunk along 0 -> 1 -> 2, rows in reverse, in `sizes`.
+    fn chain(sizes: ChunkSizes, depends_on: &[&[u32]]) -> ScheduleParts {
+        let mut edges = Csr::default();
+        for row in depends_on {
+            edges.push_row(row.iter().copied());
+        }
+        ScheduleParts {
+            collective: Collective::Broadcast,
+            algorithm: "mine".to_owned(),
+            n_ranks: 3,
+            root: RankId(0),
+            n_chunks: 1,
+            sizes,
+            step: None,
+            src: vec![RankId(1), RankId(0)],
+            dst: vec![RankId(2), RankId(1)],
+            chunks: vec![ChunkRange::one(0); 2],
+            op: vec![Op::Copy; 2],
+            depends_on: Some(edges),
+            follows: None,
+        }
+    }
+
+    fn eight_bytes() -> ChunkSizes {
+        ChunkSizes::each([8])
+    }
+
+    #[test]
+    fn steps_are_inferred_and_rows_put_in_order() {
+        let schedule = chain(eight_bytes(), &[&[1], &[]]).build().unwrap();
+        assert_eq!(schedule.step(), [0, 1]);
+        assert_eq!(schedule.src(), [RankId(0), RankId(1)]);
+        assert_eq!(schedule.depends_on().row(1), [0]);
+        assert_eq!(schedule.to_parts().build().unwrap(), schedule);
+    }
+
+    #[test]
+    fn derived_edges_are_the_explicit_ones_of_a_chain() {
+        let explicit = chain(eight_bytes(), &[&[1], &[]]).build().unwrap();
+        let mut parts = chain(eight_bytes(), &[&[1], &[]]);
+        parts.step = Some(vec![1, 0]);
+        parts.depends_on = None;
+        assert_eq!(parts.build().unwrap(), explicit);
+    }
+
+    #[test]
+    fn a_cycle_names_its_transfers() {
+        let error = chain(eight_bytes(), &[&[1], &[0]]).build().unwrap_err();
+        let expected = ScheduleError::Cycle {
+            transfers: vec![0, 1],
+        };
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_dropped_transfer_hands_its_dependencies_on() {
+        // Rows 0 -> 1 -> 2 of three chunks, the middle one without bytes: row 2 then waits for 0.
+        let mut parts = chain(ChunkSizes::each([8, 0, 8]), &[&[], &[0], &[1]]);
+        parts.n_chunks = 3;
+        parts.src = vec![RankId(0); 3];
+        parts.dst = vec![RankId(1); 3];
+        parts.chunks = (0..3).map(ChunkRange::one).collect();
+        parts.op = vec![Op::Copy; 3];
+        let schedule = parts.build().unwrap();
+        assert_eq!(
+            (schedule.len(), schedule.depends_on().row(1)),
+            (2, &[0][..])
+        );
+    }
+
+    #[test]
+    fn bad_columns_are_refused_by_name_value_and_range() {
+        type Break = fn(&mut ScheduleParts);
+        let cases: [(Break, &str); 9] = [
+            (
+                |p| p.dst.truncate(1),
+                "column dst has 1 rows, column src has 2",
+            ),
+            (|p| p.depends_on = None, "got neither"),
+            (
+                |p| p.dst[1] = RankId(3),
+                "dst of transfer 1 is rank 3, must be in 0..3",
+            ),
+            (
+                |p| p.root = RankId(4),
+                "root of transfer 0 is rank 4, must be in 0..3",
+            ),
+            (
+                |p| p.chunks[0] = ChunkRange::span(0, 2),
+                "carries 2 chunks from 0",
+            ),
+            (
+                |p| p.n_chunks = 0,
+                "positive multiple of the 1 blocks of broadcast",
+            ),
+            (|p| p.n_chunks = 2, "not those of 2 chunks"),
+            (|p| p.step = Some(vec![0, 0]), "which must come earlier"),
+            (|p| p.n_ranks = 0, "at least 1 rank"),
+        ];
+        for (break_it, expected) in cases {
+            let mut parts = chain(eight_bytes(), &[&[1], &[]]);
+            break_it(&mut parts);
+            let error = parts.build().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = chain(eight_bytes(), &[&[2], &[]]).build().unwrap_err();
+        assert!(error.to_string().contains("must be in 0..2"), "{error}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The proof that a schedule computes its collective, by symbolic execution.
 //!
-//! State K[r][c] is the set of contributions in rank r's copy of chunk c. Transfers run in step
+//! State `K[r][c]` is the set of contributions in rank r's copy of chunk c. Transfers run in step
 //! order, all of one step reading the state at its start; each must obey the rules, and at the end
 //! the collective's postcondition must hold. Since an engine runs the edges and not the steps, every
 //! earlier write of what a transfer carries must be its ancestor through `depends_on`. Nothing here
@@ -10,113 +10,10 @@ use std::ops::Range;
 
 use super::contributions::{Set, Sets};
 use super::locations::Locations;
-use super::{Op, Schedule};
+use super::{Op, Place, Schedule, VerifyError};
 use crate::collective::Collective;
 use crate::collective::conditions::{Conditions, What, Who};
 use crate::ids::RankId;
-
-/// Where a rule is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("transfer {transfer} (step {step}, chunk {chunk}, rank {} to rank {})", src.0, dst.0)]
-pub struct Place {
-    /// The transfer.
-    pub transfer: u32,
-    /// Its step.
-    pub step: u32,
-    /// The chunk.
-    pub chunk: u32,
-    /// Its source.
-    pub src: RankId,
-    /// Its destination.
-    pub dst: RankId,
-}
-
-/// Which rule a schedule breaks, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// A rank sends to itself, or a local operation is not local.
-    #[error("endpoints: {at} must join two ranks, or be local to one")]
-    Endpoints {
-        /// Where.
-        at: Place,
-    },
-    /// The source has nothing to send.
-    #[error("source empty: {at} sends a chunk that its source does not hold")]
-    SourceEmpty {
-        /// Where.
-        at: Place,
-    },
-    /// Data is added to nothing.
-    #[error("reduce into nothing: {at} adds to a chunk that its destination does not hold")]
-    ReduceIntoNothing {
-        /// Where.
-        at: Place,
-    },
-    /// A contribution would be summed twice.
-    #[error("double counting: {at} adds the contribution of rank {}, which is in the sum already", rank.0)]
-    DoubleCounting {
-        /// Where.
-        at: Place,
-        /// Whose contribution.
-        rank: RankId,
-    },
-    /// A copy would destroy a contribution.
-    #[error("lost contribution: {at} overwrites the contribution of rank {} by data without it", rank.0)]
-    LostContribution {
-        /// Where.
-        at: Place,
-        /// Whose contribution.
-        rank: RankId,
-    },
-    /// Two writes of a step where one is no reduction.
-    #[error(
-        "write conflict: {at} and transfer {other} write the same chunk of the same rank in one step, and not both reduce"
-    )]
-    WriteConflict {
-        /// Where.
-        at: Place,
-        /// The other transfer.
-        other: u32,
-    },
-    /// A dependency is missing.
-    #[error(
-        "under-specified: {at} sends without depending on transfer {writer}, which wrote that chunk of its source"
-    )]
-    UnderSpecified {
-        /// Where.
-        at: Place,
-        /// The transfer that wrote what is sent.
-        writer: u32,
-    },
-    /// A rank does not end with what it should.
-    #[error("postcondition: rank {} must end with {}, and chunk {chunk} {}", rank.0, wanted(*want), lacks(*missing))]
-    Postcondition {
-        /// The rank.
-        rank: RankId,
-        /// The chunk.
-        chunk: u32,
-        /// What it should hold.
-        want: What,
-        /// A contribution that it lacks; none where it has one too many.
-        missing: Option<RankId>,
-    },
-}
-
-fn wanted(what: What) -> String {
-    match what {
-        What::Own => "its own contribution".to_owned(),
-        What::Of(rank) => format!("the data of rank {}", rank.0),
-        What::All => "the contributions of all ranks".to_owned(),
-    }
-}
-
-fn lacks(missing: Option<RankId>) -> String {
-    match missing {
-        Some(rank) => format!("lacks that of rank {}", rank.0),
-        None => "has others too".to_owned(),
-    }
-}
 
 /// What the verification of a schedule found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

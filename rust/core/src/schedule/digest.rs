@@ -1,0 +1,68 @@
+//! The digest of a schedule: SHA-256 over its content, equal on every machine and in every process.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::{ChunkSizes, Schedule};
+use crate::csr::Csr;
+
+impl Schedule {
+    /// SHA-256 in hexadecimal over collective, team size, root, chunk sizes, transfers and edges;
+    /// the algorithm's name is not part of it.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"cm.schedule/1");
+        hash.update(self.collective.name());
+        for number in [self.n_ranks, self.root.0, self.n_chunks] {
+            hash.update(number.to_le_bytes());
+        }
+        match &self.sizes {
+            ChunkSizes::Equal {
+                total_bytes,
+                n_chunks,
+            } => {
+                hash.update(b"equal");
+                hash.update(total_bytes.to_le_bytes());
+                hash.update(n_chunks.to_le_bytes());
+            }
+            ChunkSizes::Each { offsets } => {
+                hash.update(b"each");
+                for offset in offsets {
+                    hash.update(offset.to_le_bytes());
+                }
+            }
+        }
+        for transfer in 0..self.len() {
+            let chunks = self.chunks[transfer];
+            let (src, dst) = (self.src[transfer].0, self.dst[transfer].0);
+            for number in [
+                self.step[transfer],
+                src,
+                dst,
+                chunks.first,
+                chunks.count,
+                chunks.stride,
+            ] {
+                hash.update(number.to_le_bytes());
+            }
+            hash.update(self.op[transfer].name());
+        }
+        for edges in [&self.depends_on, &self.follows] {
+            add_edges(&mut hash, edges);
+        }
+        hash.finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("writing to a string never fails");
+                text
+            })
+    }
+}
+
+fn add_edges(hash: &mut Sha256, edges: &Csr<u32>) {
+    let (start, items) = edges.parts();
+    for number in start.iter().chain(items) {
+        hash.update(number.to_le_bytes());
+    }
+}
