@@ -77,9 +77,17 @@ fmt: $(VENV)/.dev ## format the sources in place
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-bench: build ## benchmarks of the core and, through the wheel, of the package
-	@cargo bench --locked
+bench: build target/tools/bin/gungraun-runner ## benchmarks: the package, the core, and instruction counts with their limits
 	@set -- benches/*.py; [ ! -e "$$1" ] || $(BIN)/python -m pytest --quiet --benchmark-enable benches/*.py
+	@cargo bench --quiet --locked -p cm-core --bench engine
+	@command -v valgrind >/dev/null || { echo 'make: instruction counts need valgrind' >&2; exit 1; }
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo bench --quiet --locked -p cm-core --bench instructions
+
+# The runner must have the version of the library.
+target/tools/bin/gungraun-runner: Cargo.toml
+	@cargo install --quiet --locked --root target/tools gungraun-runner \
+	    --version "$$(sed -n 's/^gungraun = "=\(.*\)"/\1/p' Cargo.toml)"
+	@touch $@
 
 docs: build $(VENV)/.docs ## build the HTML documentation in docs/_build
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build

@@ -121,13 +121,26 @@ struct Clock<N: Number> {
     /// When the next flow is through, and the version of the queue entry that says so.
     next: N,
     version: u32,
+    /// The slot and its version that `next` belongs to.
+    next_due: Option<(u32, u32)>,
 }
 
 impl<N: Number> Clock<N> {
+    /// The reading at a time since which the level has not changed.
+    fn reading_at(&self, now: &N) -> N {
+        let elapsed = now.sub(&self.since);
+        if self.due.is_empty() || elapsed.is_zero() {
+            return self.reading.clone();
+        }
+        self.reading.add(&self.level.mul(&elapsed))
+    }
+
     /// Nobody is held back: the clock may start afresh, free of old rounding errors.
     fn rest(&mut self) {
         self.due.clear();
         self.reading = N::zero();
+        self.version += 1;
+        self.next_due = None;
     }
 }
 
@@ -168,6 +181,7 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
             reciprocal: None,
             next: N::zero(),
             version: 0,
+            next_due: None,
         };
         let n_pending = (0..n)
             .map(|op| (workload.depends_on.row(op).len() + workload.follows.row(op).len()) as u32)
@@ -305,6 +319,7 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
         let clock = &mut self.clocks[resource as usize];
         let now = clock.next.clone();
         clock.version += 1;
+        clock.next_due = None;
         let Some(reading) =
             head(clock, &self.dues).map(|slot| self.dues[slot as usize].reading.clone())
         else {
@@ -382,24 +397,25 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
     fn settle(&mut self, now: &N) {
         self.solver.repair();
         for &resource in self.solver.touched() {
-            let clock = &mut self.clocks[resource as usize];
-            if !clock.due.is_empty() {
-                let elapsed = now.sub(&clock.since);
-                if !elapsed.is_zero() {
-                    clock.reading = clock.reading.add(&clock.level.mul(&elapsed));
-                }
+            if self.solver.changes(resource) {
+                let clock = &mut self.clocks[resource as usize];
+                clock.reading = clock.reading_at(now);
+                clock.since = now.clone();
+                clock.next_due = None;
             }
-            clock.since = now.clone();
         }
         self.solver.commit();
         for &Move { slot, from, to } in self.solver.moves() {
             let due = &mut self.dues[slot as usize];
             if let Some(old) = self.clocks.get(from as usize) {
-                due.reading = due.reading.sub(&old.reading);
+                due.reading = due.reading.sub(&old.reading_at(now));
             }
             due.version += 1;
             let clock = &mut self.clocks[to as usize];
-            due.reading = due.reading.add(&clock.reading);
+            if clock.due.is_empty() {
+                clock.since = now.clone();
+            }
+            due.reading = due.reading.add(&clock.reading_at(now));
             clock
                 .due
                 .push(Reverse((order_key(due.reading.lower()), slot, due.version)));
@@ -414,7 +430,6 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
     /// Queues the next completion of a resource.
     fn schedule(&mut self, resource: u32) {
         let clock = &mut self.clocks[resource as usize];
-        clock.version += 1;
         if self.solver.held(resource) == 0 {
             clock.rest();
             return;
@@ -429,9 +444,15 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
             self.observer.relevelled(resource, level);
         }
         let slot = head(clock, &self.dues).expect("a flow held back is due some time");
-        let remaining = self.dues[slot as usize].reading.sub(&clock.reading);
+        let due = &self.dues[slot as usize];
+        if same && clock.next_due == Some((slot, due.version)) {
+            return; // The entry in the queue still says so.
+        }
+        let remaining = due.reading.sub(&clock.reading);
         let reciprocal = clock.reciprocal.as_ref().expect("set above");
         clock.next = clock.since.add(&remaining.div(&clock.level, reciprocal));
+        clock.next_due = Some((slot, due.version));
+        clock.version += 1;
         let event = Event::Completion {
             resource,
             version: clock.version,

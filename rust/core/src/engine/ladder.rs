@@ -11,7 +11,7 @@ use super::timeline::Timeline;
 use super::workload::Workload;
 
 /// Operations above which a rational repeat is not tried: each costs microseconds and kilobytes.
-pub const RATIONAL_MAX_OPS: usize = 20_000;
+pub const RATIONAL_MAX_OPS: usize = 5_000;
 
 /// A rung of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -231,17 +231,23 @@ pub fn certify(workload: &Workload, limits: Limits) -> Result<Certificate, Engin
     let mut recorder = Recorder::new(workload);
     let timeline = run::<Extended>(workload, limits, &mut recorder)?;
     let all = 0..workload.n_ops();
-    match last_arrival(&timeline, workload, all.clone()) {
-        Some(time_ps) if timeline.n_ambiguous == 0 || workload.n_ops() > RATIONAL_MAX_OPS => {
-            Ok(recorder.finish(time_ps))
-        }
-        _ => {
-            let mut recorder = Recorder::new(workload);
-            let timeline = run::<Rational>(workload, limits, &mut recorder)?;
-            let time_ps = last_arrival(&timeline, workload, all).unwrap_or(i128::MAX);
-            Ok(recorder.finish(time_ps))
+    let time_ps = last_arrival(&timeline, workload, all.clone());
+    if timeline.n_ambiguous > 0 && affordable(workload, Rung::Extended) {
+        let mut recorder = Recorder::new(workload);
+        match run::<Rational>(workload, limits, &mut recorder) {
+            Ok(timeline) => {
+                let time_ps = last_arrival(&timeline, workload, all).unwrap_or(i128::MAX);
+                return Ok(recorder.finish(time_ps, 0));
+            }
+            Err(EngineError::OverBudget) => {}
+            Err(error) => return Err(error),
         }
     }
+    let run = Run::Extended(timeline);
+    let time_ps = time_ps
+        .or_else(|| run.last_arrival_upper_ps(workload))
+        .unwrap_or(0);
+    Ok(recorder.finish(time_ps, run.n_ambiguous()))
 }
 
 /// For how long each resource was in use, in picoseconds.

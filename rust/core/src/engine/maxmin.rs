@@ -24,6 +24,9 @@ pub const NONE: u32 = u32::MAX;
 /// The error of a load, relative to the capacity, beyond which it is summed afresh.
 const LOAD_ERROR: f64 = 1e-12;
 
+/// Members of a resource up to which their rates are summed afresh in every filling.
+const FEW_MEMBERS: usize = 16;
+
 /// One flow crossing a resource.
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -292,6 +295,16 @@ impl<'w, N: Number> MaxMin<'w, N> {
         &self.touched
     }
 
+    /// Whether the last repair gives a resource another level than its current one.
+    pub fn changes(&self, resource: u32) -> bool {
+        let resource = &self.resources[resource as usize];
+        resource.scratch.filling == self.filling
+            && !matches!(
+                resource.scratch.level.compare(&resource.level),
+                Relation::Equal
+            )
+    }
+
     /// The flows whose bottleneck the last repair changed.
     pub fn moves(&self) -> &[Move] {
         &self.moves
@@ -308,8 +321,11 @@ impl<'w, N: Number> MaxMin<'w, N> {
                 resource.fastest = scratch.fastest.clone();
             }
             if scratch.filling == self.filling {
-                resource.level = scratch.level.clone();
-                resource.fastest = scratch.level.clone();
+                // An equal level keeps its old approximation, and with it its reciprocal.
+                if !matches!(scratch.level.compare(&resource.level), Relation::Equal) {
+                    resource.level = scratch.level.clone();
+                }
+                resource.fastest = resource.level.clone();
             }
         }
         self.moves.clear();
@@ -371,7 +387,9 @@ impl<'w, N: Number> MaxMin<'w, N> {
         self.filling += 1;
         let mut heap = std::mem::take(&mut self.heap).into_vec();
         heap.clear();
-        for &index in &self.touched {
+        for position in 0..self.touched.len() {
+            let index = self.touched[position];
+            self.renew_base(index);
             let scratch = &mut self.resources[index as usize].scratch;
             scratch.residual = scratch.base.clone();
             scratch.weight = scratch.set_weight;
@@ -390,6 +408,32 @@ impl<'w, N: Number> MaxMin<'w, N> {
             tied.clear();
             self.tied = tied;
         }
+    }
+
+    /// Frees what the set may use on a resource from the rounding errors of the running load: a few
+    /// members are summed afresh, and a resource that the set has to itself is at its capacity.
+    fn renew_base(&mut self, index: u32) {
+        let resource = &self.resources[index as usize];
+        let base = if resource.members.len() <= FEW_MEMBERS {
+            let mut base = resource.capacity.clone();
+            for member in &resource.members {
+                let flow = &self.flows[member.slot as usize];
+                if flow.repair != self.repair {
+                    let weight = self.routes.row(flow.route as usize)[member.place as usize].weight;
+                    let rate = &self.resources[flow.bottleneck as usize].level;
+                    base = base.sub(&rate.mul_int(weight));
+                }
+            }
+            base
+        } else if matches!(
+            resource.scratch.base.compare(&resource.capacity),
+            Relation::Equal
+        ) {
+            resource.capacity.clone()
+        } else {
+            return;
+        };
+        self.resources[index as usize].scratch.base = base;
     }
 
     /// Takes the resources of least share off the heap into `tied`.

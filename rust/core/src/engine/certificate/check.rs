@@ -102,6 +102,20 @@ pub enum CertificateError {
     },
 }
 
+/// Whether `a == b`, or, in a run that left comparisons open, may be.
+fn same(certificate: &Certificate, a: &Extended, b: &Extended) -> bool {
+    match a.compare(b) {
+        Relation::Equal => true,
+        Relation::AmbiguousLess | Relation::AmbiguousGreater => certificate.n_ambiguous > 0,
+        Relation::Less | Relation::Greater => false,
+    }
+}
+
+/// Whether `a <= b`, or, in a run that left comparisons open, may be.
+fn at_most(certificate: &Certificate, a: &Extended, b: &Extended) -> bool {
+    matches!(a.compare(b), Relation::Less) || same(certificate, a, b)
+}
+
 /// Checks that `certificate` proves a run of `workload`.
 pub fn check(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
     check_routes(workload, certificate)?;
@@ -214,7 +228,12 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self, event: usize) -> Result<(), CertificateError> {
         let now = self.certificate.times[event];
-        if event > 0 && !matches!(self.last.compare(&now), Relation::Less) {
+        let later = match self.last.compare(&now) {
+            Relation::Less => true,
+            Relation::AmbiguousLess => self.certificate.n_ambiguous > 0,
+            _ => false,
+        };
+        if event > 0 && !later {
             return Err(CertificateError::Order { event });
         }
         self.last = now;
@@ -267,7 +286,7 @@ impl<'a> Replay<'a> {
 
     fn check_release(&self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
         let state = &self.ops[op as usize];
-        let on_time = matches!(state.ready.compare(now), Relation::Equal);
+        let on_time = same(self.certificate, &state.ready, now);
         if state.n_pending > 0 || state.active || state.served || !on_time {
             return Err(CertificateError::Release { event, op });
         }
@@ -447,18 +466,20 @@ impl<'a> Replay<'a> {
                 .weight;
             load = load.add(&rate.mul_int(weight));
         }
-        match load.compare(&resource.capacity) {
-            Relation::Equal => Ok(()),
-            Relation::Less if resource.held == 0 => Ok(()),
-            Relation::Less => Err(CertificateError::Unsaturated {
+        let (certificate, capacity) = (self.certificate, &resource.capacity);
+        if !at_most(certificate, &load, capacity) {
+            return Err(CertificateError::Overload {
                 event,
                 resource: index,
-            }),
-            _ => Err(CertificateError::Overload {
-                event,
-                resource: index,
-            }),
+            });
         }
+        if resource.held > 0 && !same(certificate, &load, capacity) {
+            return Err(CertificateError::Unsaturated {
+                event,
+                resource: index,
+            });
+        }
+        Ok(())
     }
 
     fn end(&self) -> Result<(), CertificateError> {

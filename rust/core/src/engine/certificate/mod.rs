@@ -63,6 +63,9 @@ pub struct Certificate {
     pub routes: Csr<Incidence>,
     /// The finish of the last operation, rounded up to the picosecond.
     pub time_ps: i128,
+    /// Comparisons that the run itself left open. Where there are none, none may be open in the
+    /// check; otherwise the check proves the rates up to the error of its numbers.
+    pub n_ambiguous: u64,
 }
 
 impl Certificate {
@@ -75,6 +78,7 @@ impl Certificate {
             op_routes: workload.op_routes.clone(),
             routes: workload.routes.clone(),
             time_ps: 0,
+            n_ambiguous: 0,
         }
     }
 }
@@ -95,9 +99,11 @@ impl Recorder {
         }
     }
 
-    /// The certificate of the finished run, whose last arrival is at `time_ps`.
-    pub fn finish(mut self, time_ps: i128) -> Certificate {
+    /// The certificate of the finished run, whose last arrival is at `time_ps`, and which left
+    /// `n_ambiguous` comparisons open.
+    pub fn finish(mut self, time_ps: i128, n_ambiguous: u64) -> Certificate {
         self.certificate.time_ps = time_ps;
+        self.certificate.n_ambiguous = n_ambiguous;
         self.certificate
     }
 }

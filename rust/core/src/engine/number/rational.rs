@@ -7,7 +7,7 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use super::{Extended, Number, Relation, residue};
 
 /// Bits of a denominator beyond which a rational run gives up (`Number::over_budget`).
-const MAX_BITS: u64 = 1 << 16;
+const MAX_BITS: u64 = 4096;
 
 /// An exact rational.
 #[derive(Clone, Debug, PartialEq, Eq)]
