@@ -297,11 +297,10 @@ def simulate(
         return _simulate_collective(fabric, collective, given, run)
     if isinstance(collective, Schedule):
         return _simulate_jobs(fabric, [_job(collective, given)], run)
+    jobs = _jobs(collective)
     if given:
-        raise ArgumentError(
-            f"{', '.join(given)} must be said by each Job, not to simulate() of several"
-        )
-    return _simulate_jobs(fabric, _jobs(collective), run)
+        raise ArgumentError(f"{', '.join(given)} must be said by each Job, not to simulate()")
+    return _simulate_jobs(fabric, jobs, run)
 
 
 def _jobs(value: object) -> list[Job]:
