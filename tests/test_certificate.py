@@ -60,7 +60,7 @@ def test_the_certificate_of_a_degraded_fabric_checks() -> None:
 
 
 def scaled(levels: pl.DataFrame, factor: int) -> pl.DataFrame:
-    """The levels times an integer, with the residues to match: only the physics is wrong."""
+    """Multiply the levels, and the residues to match: only the physics is wrong."""
     residues = [value * factor % RESIDUE_MODULUS for value in levels["residue"]]
     return levels.with_columns(
         pl.col("rate_Bps") * factor,

@@ -26,7 +26,7 @@ def check(result: cm.Result, seconds: float) -> None:
 
 
 def apart(n: int) -> list[int]:
-    """The first n dies of different packages; 8 to a node."""
+    """Return the first n dies of different packages; 8 to a node."""
     return list(range(0, 2 * n, 2))
 
 
@@ -75,7 +75,7 @@ def test_incast_of_k_dies_shares_the_ports_of_the_receiver(k: int) -> None:
 @pytest.mark.parametrize(("n", "chunks"), [(2, 1), (5, 1), (5, 8), (12, 16)])
 @pytest.mark.parametrize("collective", ["broadcast", "reduce"])
 def test_a_chain_pipelines_its_chunks(collective: str, n: int, chunks: int) -> None:
-    # n - 1 hops, and the last chunk starts chunks - 1 steps after the first: n - 2 + K steps of S/K.
+    # n - 1 hops, and the last chunk starts K - 1 steps after the first: n - 2 + K steps of S/K.
     r = cm.simulate(
         FABRIC, collective, size_bytes=S, ranks=apart(n), algorithm="chain", chunks=chunks
     )
@@ -121,7 +121,7 @@ def test_send_recv_takes_the_message_over_the_ports() -> None:
 
 
 def node_to_node() -> pl.DataFrame:
-    """Each die of node 0 sends to the die of the same place in node 1."""
+    """Return flows from each die of node 0 to the die of the same place in node 1."""
     return pl.DataFrame({"src": range(16), "dst": range(16, 32), "size_bytes": S})
 
 
@@ -208,9 +208,7 @@ def test_a_later_start_moves_the_finish() -> None:
 @pytest.mark.parametrize("sync", ["none", "pairwise", "barrier"])
 def test_the_step_rules_agree_where_all_ranks_are_alike(sync: str) -> None:
     # Six dies of different packages: every step of the ring takes the same time on every rank.
-    r = cm.simulate(
-        FABRIC, "all_reduce", size_bytes=S, ranks=apart(6), algorithm="ring", sync=sync
-    )
+    r = cm.simulate(FABRIC, "all_reduce", size_bytes=S, ranks=apart(6), algorithm="ring", sync=sync)
     check(r, 2 * 5 / 6 * S / B)
 
 

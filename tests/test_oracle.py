@@ -2,41 +2,41 @@
 
 import polars as pl
 import pytest
-from oracle import Case, ceil_ps, random_case
 
 import cm_collectives as cm
+from oracle import Case, ceil_ps, random_case
 
-# Every case but a few is compared; see `refused`.
+# Every case but a few is compared; see `simulated`.
 N_CASES = 260
 N_COMPARED = 200
 PER_TEST = 20
 N_SLOW_CASES = 5000
 
 
-def simulated(case: Case) -> cm.Result:
+def simulated(case: Case) -> cm.Result | None:
+    """Simulate a case; None if its fabric is refused.
+
+    The shares of a sprayed flow are exact fractions of 64 bits. Random rates of parallel links over
+    a wide range may have no common factor and not fit; real machines do not come near.
+    """
     fabric = cm.Fabric.from_frames(
         pl.DataFrame(case.node_columns()), pl.DataFrame(case.link_columns())
     )
     lists = {"depends_on": pl.List(pl.Int64), "follows": pl.List(pl.Int64)}
     flows = pl.DataFrame(case.flow_columns(), schema_overrides=lists)
-    return cm.simulate_flows(fabric.degrade(case.degrade), flows)
-
-
-def refused(error: cm.CmError) -> bool:
-    """Whether the shares of a sprayed flow are fractions that the engine does not hold.
-
-    Wide random rates of parallel links may have no common factor; real machines do not come near.
-    """
-    return "denominator above 2^" in str(error)
+    try:
+        return cm.simulate_flows(fabric.degrade(case.degrade), flows)
+    except (cm.ArgumentError, cm.SpecError) as error:
+        if "denominator above 2^" in str(error):
+            return None
+        raise
 
 
 def check(seed: int) -> bool:
     """Compare one case; False if the fabric is refused."""
     case = random_case(seed)
-    try:
-        r = simulated(case)
-    except (cm.ArgumentError, cm.SpecError) as error:
-        assert refused(error), f"seed {seed}: {error}"
+    r = simulated(case)
+    if r is None:
         return False
     expected = [
         (ceil_ps(times.released), ceil_ps(times.served), ceil_ps(times.arrived))
@@ -56,12 +56,8 @@ def test_random_flows_take_the_times_of_the_oracle() -> None:
 @pytest.mark.parametrize("first", range(0, N_CASES, PER_TEST))
 def test_the_certificates_of_random_flows_check(first: int) -> None:
     for seed in range(first, first + PER_TEST):
-        try:
-            r = simulated(random_case(seed))
-        except (cm.ArgumentError, cm.SpecError) as error:
-            assert refused(error), f"seed {seed}: {error}"
-        else:
-            assert r.certificate().check(), f"seed {seed}"
+        r = simulated(random_case(seed))
+        assert r is None or r.certificate().check(), f"seed {seed}"
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ FRAMES = {
             TEXT,
         ),
     ),
+    "routings": (cm.routings, {"routing": TEXT, "description": TEXT}),
     "Fabric.nodes": (
         lambda: FABRIC.nodes,
         {

@@ -39,6 +39,7 @@ __all__ = [
 __version__: str
 
 def presets() -> _Columns: ...  # name, title, endpoints, parameters, source
+
 # collective, algorithm, summary, constraint, options, steps, bytes_per_rank, source: a row per pair
 def algorithms() -> _Columns: ...
 def collectives() -> list[str]: ...
