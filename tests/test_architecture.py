@@ -39,8 +39,8 @@ def test_every_class_of_the_extension_is_frozen() -> None:
         assert re.search(r"\bfrozen\b", attribute), f"{name}: {attribute}"
 
 
-def constants(path: Path) -> Iterator[ast.Constant]:
-    """Yield the string constants of a file that are no docstrings."""
+def constants(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the strings of a file that are no docstrings, with their lines."""
     tree = ast.parse(path.read_text())
     documentation = {
         id(node.body[0].value)
@@ -50,16 +50,16 @@ def constants(path: Path) -> Iterator[ast.Constant]:
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and id(node) not in documentation:
-            yield node
+        if not isinstance(node, ast.Constant) or id(node) in documentation:
+            continue
+        if isinstance(node.value, str):
+            yield node.lineno, node.value
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.name)
 def test_python_holds_no_algorithm_names(path: Path) -> None:
     names = set(cm.algorithms()["algorithm"])
-    held = [(node.lineno, node.value) for node in constants(path) if node.value in names]
-    assert held == []
+    assert [(line, value) for line, value in constants(path) if value in names] == []
 
 
 def test_importing_loads_neither_numpy_nor_polars_and_starts_no_thread() -> None:
