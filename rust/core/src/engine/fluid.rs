@@ -450,7 +450,10 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
         }
         let remaining = due.reading.sub(&clock.reading);
         let reciprocal = clock.reciprocal.as_ref().expect("set above");
-        clock.next = clock.since.add(&remaining.div(&clock.level, reciprocal));
+        clock.next = clock
+            .since
+            .add(&remaining.div(&clock.level, reciprocal))
+            .anchored();
         clock.next_due = Some((slot, due.version));
         clock.version += 1;
         let event = Event::Completion {

@@ -228,10 +228,13 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self, event: usize) -> Result<(), CertificateError> {
         let now = self.certificate.times[event];
+        // Where the run left an order open, two events may be one.
         let later = match self.last.compare(&now) {
             Relation::Less => true,
-            Relation::AmbiguousLess => self.certificate.n_ambiguous > 0,
-            _ => false,
+            Relation::Equal | Relation::AmbiguousLess | Relation::AmbiguousGreater => {
+                self.certificate.n_ambiguous > 0
+            }
+            Relation::Greater => false,
         };
         if event > 0 && !later {
             return Err(CertificateError::Order { event });
@@ -324,10 +327,7 @@ impl<'a> Replay<'a> {
         }
         self.advance(now, bottleneck);
         let integral = self.resources[bottleneck as usize].integral;
-        if !matches!(
-            integral.compare(&self.ops[op as usize].due),
-            Relation::Equal
-        ) {
+        if !same(self.certificate, &integral, &self.ops[op as usize].due) {
             return Err(CertificateError::Bytes { event, op });
         }
         self.resources[bottleneck as usize].held -= 1;
@@ -443,12 +443,7 @@ impl<'a> Replay<'a> {
                 return Err(CertificateError::Bottleneck { event, op });
             }
             let rate = &self.resources[bottleneck as usize].level;
-            if resource.held > 0
-                && !matches!(
-                    rate.compare(&resource.level),
-                    Relation::Less | Relation::Equal
-                )
-            {
+            if resource.held > 0 && !at_most(self.certificate, rate, &resource.level) {
                 return Err(CertificateError::Faster {
                     event,
                     resource: index,

@@ -4,14 +4,14 @@
 //! precision", Numer. Math. 18 (1971), with a bound of 2^-100 per operation, which the sloppy
 //! variants used here keep with room to spare.
 
-use super::{CAP, Number, ROUND_UP, Relation, residue, two_product, two_sum};
+use super::{ANCHOR, Number, ROUND_UP, Relation, residue, two_product, two_sum};
 
 /// Relative error bound of one operation.
 const UNIT: f64 = 1.0 / 1_267_650_600_228_229_401_496_703_205_376.0; // 2^-100
 
-/// Largest relative error that a double-double is taken to have: the cap of the pair, smaller by
-/// the ratio of the precisions, 2^-100 to 2^-53.
-const DD_CAP: f64 = CAP / 140_737_488_355_328.0; // 2^47
+/// Largest relative error that an event time is taken to have: that of a pair, smaller by the ratio
+/// of the precisions, 2^-100 to 2^-53.
+const DD_ANCHOR: f64 = ANCHOR / 140_737_488_355_328.0; // 2^47
 
 /// A rational known as `high + low` within `error`, and modulo 2^61-1.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,8 @@ impl Extended {
     }
 
     #[inline]
-    fn new((high, low): (f64, f64), error: f64, magnitude: f64, residue: u64) -> Self {
-        let error = ((error + high.abs() * UNIT) * ROUND_UP).min(DD_CAP * magnitude);
+    fn new((high, low): (f64, f64), error: f64, residue: u64) -> Self {
+        let error = (error + high.abs() * UNIT) * ROUND_UP;
         if residue == 0 && (high + low).abs() <= error {
             return Self {
                 high: 0.0,
@@ -60,15 +60,6 @@ impl Extended {
             error,
             residue,
         }
-    }
-
-    /// The sum with `term`, which is `other` or its opposite.
-    fn plus(&self, term: (f64, f64), other: &Self, residue: u64) -> Self {
-        let sum = add_dd((self.high, self.low), term);
-        let magnitude = self.high.abs().max(other.high.abs());
-        // Cancellation: the rounding is relative to the operands' low parts, not to the sum.
-        let error = self.error + other.error + 2.0 * magnitude * UNIT;
-        Self::new(sum, error, magnitude, residue)
     }
 
     fn from_integer(value: u128) -> (f64, f64) {
@@ -135,21 +126,26 @@ impl Number for Extended {
             };
         }
         let d = Self::from_integer(denominator.into());
-        Self::new(div_dd(n, d), n.0 / d.0 * UNIT, n.0 / d.0, residue)
+        Self::new(div_dd(n, d), n.0 / d.0 * UNIT, residue)
     }
 
     fn add(&self, other: &Self) -> Self {
-        self.plus(
-            (other.high, other.low),
-            other,
+        let sum = add_dd((self.high, self.low), (other.high, other.low));
+        // Cancellation: the rounding is relative to the operands' low parts, not to the sum.
+        let noise = (self.high.abs() + other.high.abs()) * UNIT;
+        Self::new(
+            sum,
+            self.error + other.error + noise,
             residue::add(self.residue, other.residue),
         )
     }
 
     fn sub(&self, other: &Self) -> Self {
-        self.plus(
-            (-other.high, -other.low),
-            other,
+        let difference = add_dd((self.high, self.low), (-other.high, -other.low));
+        let noise = (self.high.abs() + other.high.abs()) * UNIT;
+        Self::new(
+            difference,
+            self.error + other.error + noise,
             residue::sub(self.residue, other.residue),
         )
     }
@@ -160,8 +156,11 @@ impl Number for Extended {
             + other.high.abs() * self.error
             + self.error * other.error
             + product.0.abs() * UNIT;
-        let residue = residue::mul(self.residue, other.residue);
-        Self::new(product, error * ROUND_UP, product.0.abs(), residue)
+        Self::new(
+            product,
+            error * ROUND_UP,
+            residue::mul(self.residue, other.residue),
+        )
     }
 
     fn mul_int(&self, factor: u64) -> Self {
@@ -188,12 +187,7 @@ impl Number for Extended {
         } else {
             f64::INFINITY
         };
-        Self::new(
-            quotient,
-            error,
-            quotient.0.abs(),
-            residue::mul(self.residue, *reciprocal),
-        )
+        Self::new(quotient, error, residue::mul(self.residue, *reciprocal))
     }
 
     fn compare(&self, other: &Self) -> Relation {
@@ -258,6 +252,11 @@ impl Number for Extended {
             return (same && self.error < 0.5).then_some(integer);
         }
         Some(base as i128 + offset.ceil() as i128)
+    }
+
+    fn anchored(mut self) -> Self {
+        self.error = self.error.min(DD_ANCHOR * self.high.abs());
+        self
     }
 
     fn to_extended(&self) -> Extended {

@@ -7,12 +7,12 @@
 //! *ambiguous*: it is counted, and the run is repeated one rung up the ladder ([`Pair`],
 //! [`Extended`], [`Rational`]) as `model.md` ("Exact means") demands. No tolerance decides anything.
 //!
-//! The bound of each operation is rigorous, but sums of bounds count correlated errors as if they were
-//! independent: along a chain of events that feed each other they would grow exponentially while the
-//! true error hardly grows. Bounds are therefore capped at [`CAP`] of the operands' magnitude, above
-//! what long runs were measured to be off against double-doubles (at most 7e-12 after 5e5 events,
-//! mostly below 1e-13); hence the "ambiguous below 1e-11" of a result. The cap of
-//! the double-double is smaller by the ratio of the two precisions.
+//! Every operation carries a rigorous error bound on. Only event times need more: each is computed
+//! from earlier ones through clocks that were read at those very times, and a bound that counts these
+//! correlated errors as independent grows exponentially along the run, while the true error grows
+//! with the number of roundings. [`Number::anchored`] therefore takes the error of an event time to
+//! be at most 1e-11 of it (hence the "ambiguous below 1e-11" of a result), above what runs of 5e5
+//! events were measured to be off against double-doubles (at most 7e-12, mostly below 1e-13).
 //!
 //! Two unequal rationals share a residue only if the prime divides the numerator of their
 //! difference, and even then only count as equal if their error intervals overlap too.
@@ -132,14 +132,19 @@ pub trait Number: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn ceil(&self) -> Option<i128>;
     /// The number with the precision of [`Extended`], for certificates.
     fn to_extended(&self) -> Extended;
+    /// The same number as the time of an event: see the module's text on running errors.
+    #[must_use]
+    fn anchored(self) -> Self {
+        self
+    }
     /// Whether the number has outgrown the budget of its rung.
     fn over_budget(&self) -> bool {
         false
     }
 }
 
-/// Largest relative error that a pair is taken to have.
-const CAP: f64 = 1e-11;
+/// Largest relative error that an event time is taken to have as a pair.
+const ANCHOR: f64 = 1e-11;
 
 /// Half a unit in the last place of 1.0: the relative rounding error of one operation.
 const HALF_ULP: f64 = 1.0 / 9_007_199_254_740_992.0;
@@ -202,8 +207,8 @@ mod tests {
                 apply(&a.1, &b.1, op, k),
                 apply(&a.2, &b.2, op, k),
             );
-            // Keep the magnitudes where a double can follow, and the errors below the cap.
-            let follows = next.1.upper() - next.1.lower() < 0.1 * CAP * next.1.value().abs();
+            // Keep the magnitudes, and the relative errors, where a double can follow.
+            let follows = next.1.upper() - next.1.lower() < 1e-3 * next.1.value().abs();
             let small = (1e-30..1e30).contains(&next.0.value().abs());
             let k = u128::from(k);
             let fresh = (

@@ -1,6 +1,6 @@
 //! The first rung: a double with an error bound, and the residue of the exact rational.
 
-use super::{CAP, Extended, HALF_ULP, Number, ROUND_UP, Relation, residue, two_sum};
+use super::{ANCHOR, Extended, HALF_ULP, Number, ROUND_UP, Relation, residue, two_sum};
 
 /// A rational known as a double within `error`, and modulo 2^61-1.
 #[derive(Clone, Copy, Debug)]
@@ -11,13 +11,10 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The result of an operation on numbers of this magnitude, with its error bound.
-    ///
     /// A difference whose residue is zero within its error is zero: the rule that decides every
     /// equality also removes the rounding noise.
     #[inline]
-    fn new(value: f64, error: f64, magnitude: f64, residue: u64) -> Self {
-        let error = error.min(CAP * magnitude);
+    fn new(value: f64, error: f64, residue: u64) -> Self {
         if residue == 0 && value.abs() <= error {
             return Self {
                 value: 0.0,
@@ -68,26 +65,14 @@ impl Number for Pair {
     fn add(&self, other: &Self) -> Self {
         let (value, rounding) = two_sum(self.value, other.value);
         let error = (self.error + other.error + rounding.abs()) * ROUND_UP;
-        let magnitude = self.value.abs().max(other.value.abs());
-        Self::new(
-            value,
-            error,
-            magnitude,
-            residue::add(self.residue, other.residue),
-        )
+        Self::new(value, error, residue::add(self.residue, other.residue))
     }
 
     #[inline]
     fn sub(&self, other: &Self) -> Self {
         let (value, rounding) = two_sum(self.value, -other.value);
         let error = (self.error + other.error + rounding.abs()) * ROUND_UP;
-        let magnitude = self.value.abs().max(other.value.abs());
-        Self::new(
-            value,
-            error,
-            magnitude,
-            residue::sub(self.residue, other.residue),
-        )
+        Self::new(value, error, residue::sub(self.residue, other.residue))
     }
 
     #[inline]
@@ -100,7 +85,6 @@ impl Number for Pair {
         Self::new(
             value,
             error * ROUND_UP,
-            value.abs(),
             residue::mul(self.residue, other.residue),
         )
     }
@@ -117,7 +101,6 @@ impl Number for Pair {
         Self::new(
             value,
             error,
-            value.abs(),
             residue::mul(self.residue, residue::reduce(factor.into())),
         )
     }
@@ -131,12 +114,7 @@ impl Number for Pair {
         let value = self.value / scale;
         let error = (self.error / scale + value.abs() * (2.0 * HALF_ULP)) * ROUND_UP;
         let inverse = residue::inverse(residue::reduce(divisor.into()));
-        Self::new(
-            value,
-            error,
-            value.abs(),
-            residue::mul(self.residue, inverse),
-        )
+        Self::new(value, error, residue::mul(self.residue, inverse))
     }
 
     type Reciprocal = u64;
@@ -157,7 +135,6 @@ impl Number for Pair {
         Self::new(
             value,
             error * ROUND_UP,
-            value.abs(),
             residue::mul(self.residue, *reciprocal),
         )
     }
@@ -217,6 +194,11 @@ impl Number for Pair {
             return (same && self.error < 0.5).then_some(nearest as i128);
         }
         Some(self.value.ceil() as i128)
+    }
+
+    fn anchored(mut self) -> Self {
+        self.error = self.error.min(ANCHOR * self.value.abs());
+        self
     }
 
     fn to_extended(&self) -> Extended {
