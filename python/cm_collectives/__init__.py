@@ -21,7 +21,7 @@ from .errors import (
     UnsupportedError,
     VerifyError,
 )
-from .fabric import Fabric, presets
+from .fabric import Fabric, presets, routings
 from .result import Certificate, Result
 from .simulate import Job, simulate, simulate_flows
 from .sweep import grid, sweep
@@ -46,6 +46,7 @@ __all__ = [
     "algorithms",
     "grid",
     "presets",
+    "routings",
     "schedule",
     "show_versions",
     "simulate",

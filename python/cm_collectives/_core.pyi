@@ -15,12 +15,33 @@ _Columns: TypeAlias = dict[str, Any]
 _Options: TypeAlias = dict[str, int | str]  # options of an algorithm; None values are left out
 _Levels: TypeAlias = list[tuple[str, list[list[int]]]]  # innermost first: name, groups of ranks
 
+__all__ = [
+    "Case",
+    "Certificate",
+    "Fabric",
+    "Run",
+    "Schedule",
+    "Settings",
+    "__version__",
+    "algorithms",
+    "build_info",
+    "busbw_factor",
+    "collectives",
+    "presets",
+    "routings",
+    "simulate",
+    "simulate_flows",
+    "simulate_jobs",
+    "sweep",
+    "times_ps",
+]
+
 __version__: str
 
 def presets() -> _Columns: ...  # name, title, endpoints, parameters, source
-def algorithms() -> (
-    _Columns
-): ...  # collective, algorithm, constraint, options, steps, bytes_per_rank, source: a row per pair
+
+# collective, algorithm, summary, constraint, options, steps, bytes_per_rank, source: a row per pair
+def algorithms() -> _Columns: ...
 def collectives() -> list[str]: ...
 def routings() -> _Columns: ...  # routing, description
 def busbw_factor(collective: str, n_ranks: int) -> tuple[int, int]: ...  # numerator, denominator
@@ -152,7 +173,7 @@ class Run:
     def ranks(self) -> _Columns: ...  # job, rank, endpoint, finish_ps
     # job, collective, algorithm, ranks, start_ps, finish_ps, time_ps, alone_ps, slowdown
     def jobs(self) -> _Columns: ...
-    def bottlenecks(self) -> _Columns: ...  # resource, links, rate_Bps, bytes, utilisation, ...
+    def bottlenecks(self) -> _Columns: ...  # resource, links, rate_Bps, bytes, utilisation
     def explain(self) -> str: ...
     def certificate(self) -> Certificate: ...
 
@@ -164,14 +185,15 @@ class Certificate:
     @property
     def n_events(self) -> int: ...
     def check(self) -> None: ...
-    def events(self) -> _Columns: ...  # event, time_ps (float64), time_low, time_error, ...
+    def events(self) -> _Columns: ...  # event, time_ps (float64), low, error, residue
     def records(self) -> _Columns: ...  # event, kind, op, resource, level
     def levels(self) -> _Columns: ...  # level, rate_Bps (float64), low, error, residue
+    def routes(self) -> _Columns: ...  # op, resource, weight
     def replaced(
         self,
-        levels: _Columns | None,
-        records: _Columns | None,
-        op_routes: NDArray[np.int64] | None,
+        levels: _Columns | None = None,
+        records: _Columns | None = None,
+        op_routes: NDArray[np.int64] | None = None,
     ) -> Certificate: ...
 
 # algorithm may be "auto"; start_ps has one entry, or one per rank
@@ -228,9 +250,9 @@ class Case:
 # gives a row without values
 def sweep(
     cases: list[Case | None],
-    threads: int | None,
-    on_progress: Callable[[int, int], None] | None,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> _Columns: ...
 def times_ps(
-    case: Case, sizes_bytes: NDArray[np.int64], threads: int | None
+    case: Case, sizes_bytes: NDArray[np.int64], threads: int | None = None
 ) -> NDArray[np.int64]: ...

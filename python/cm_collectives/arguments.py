@@ -255,7 +255,9 @@ def known_collective(collective: object) -> str:
         raise UnsupportedError(
             f"{name} needs the mixture-of-experts model, which comes in a later version"
         )
-    _core.busbw_factor(name, 1)
+    known = _core.collectives()
+    if name not in known:
+        raise unknown_name("collective", name, known)
     return name
 
 

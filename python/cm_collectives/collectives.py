@@ -51,8 +51,8 @@ def algorithms() -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row per pair: `collective`, `algorithm`, `constraint` (on the number of ranks and the
-        levels), `options`, `steps`, `bytes_per_rank` (formulas), `source`.
+        One row per pair: `collective`, `algorithm`, `summary`, `constraint` (on the number of ranks
+        and the levels), `options`, `steps`, `bytes_per_rank` (formulas), `source` (String).
 
     Examples
     --------
@@ -372,13 +372,13 @@ class Schedule:
         """Counts that need no fabric.
 
         `steps`, `transfers`, `critical_path` (transfers one behind the other; int), `bytes_sent`
-        and `bytes_received` (NumPy arrays with one value per rank).
+        and `bytes_received` (float64 arrays with one value per rank; chunks are fractions).
 
         Examples
         --------
         >>> s = cm.schedule("all_reduce", "ring", ranks=4, size_bytes=400)
         >>> s.stats["bytes_sent"].tolist()  # 2(n-1)/n * 400 each
-        [600, 600, 600, 600]
+        [600.0, 600.0, 600.0, 600.0]
         """
         return self.core.stats()
 

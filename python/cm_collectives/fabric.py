@@ -73,6 +73,22 @@ def presets() -> pl.DataFrame:
     return to_frame(_core.presets())
 
 
+def routings() -> pl.DataFrame:
+    """Return the rules by which a flow picks its links.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per rule: `routing`, `description` (String). The first is the default.
+
+    Examples
+    --------
+    >>> cm.routings()["routing"].to_list()
+    ['spray', 'hash', 'dest', 'plane']
+    """
+    return to_frame(_core.routings())
+
+
 class _Memo(Protocol):
     """What `functools.lru_cache` makes of `_time_ps`."""
 

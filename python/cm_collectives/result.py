@@ -142,7 +142,10 @@ class Result:
 
     @property
     def bound_ps(self) -> int:
-        """Picoseconds below which no algorithm and no routing on this fabric can come."""
+        """Picoseconds below which no algorithm and no routing on this fabric can come.
+
+        0 for flows, which are no collective.
+        """
         return self._answer.bound_ps
 
     @property
@@ -228,8 +231,8 @@ class Result:
     def bottlenecks(self) -> pl.DataFrame:
         """Resources that were loaded, the heaviest first.
 
-        `resource` (String), `links` (Int64, how many it bundles), `rate_Bps` (Int64), `bytes`,
-        `utilisation`, `share_of_bound` (Float64).
+        `resource` (String), `links` (Int64, how many it bundles; 0 for a reduction unit),
+        `rate_Bps` (Int64, of all of them), `bytes`, `utilisation` (Float64).
         """
         return self._frame("bottlenecks")
 
@@ -330,7 +333,7 @@ class Result:
                 f"algbw {self.algbw_Bps / 1e9:.4g} GB/s",
                 f"busbw {self.busbw_Bps / 1e9:.4g} GB/s",
             ]
-        if self.efficiency is not None:
+        if self.efficiency is not None and self.bound_ps > 0:
             parts.append(f"{self.efficiency:.1%} of the bound")
         return (
             f"Result({self._subject()} on {self._asked.fabric}: {', '.join(parts)}, "
@@ -402,8 +405,8 @@ class Certificate:
     def events(self) -> pl.DataFrame:
         """One row per event, in order of time.
 
-        `event` (Int64), `time_ps` (Float64), and what makes it exact: `time_low` (the second part
-        of a double-double), `time_error` (Float64), `time_residue` (Int64, modulo 2^61 - 1).
+        `event` (Int64), `time_ps` (Float64), and what makes it exact: `low` (the second part of a
+        double-double), `error` (Float64), `residue` (Int64, modulo 2^61 - 1).
         """
         return to_frame(self.core.events())
 
@@ -423,6 +426,15 @@ class Certificate:
         `level` (Int64), `rate_Bps`, `low`, `error` (Float64), `residue` (Int64, modulo 2^61 - 1).
         """
         return to_frame(self.core.levels())
+
+    @property
+    def routes(self) -> pl.DataFrame:
+        """What each operation loads: `op`, `resource`, `weight` (Int64).
+
+        An operation of rate x puts `weight * x` on a resource; weights are shares of the flow,
+        scaled to integers per resource.
+        """
+        return to_frame(self.core.routes())
 
     def check(self) -> bool:
         """Prove the run from the fabric and the schedules.

@@ -210,7 +210,7 @@ def simulate(
         listed).
     routing : str
         "spray": over all shortest paths by nominal rate; "hash", "dest", "plane": one choice per
-        plane and flow. On the other fabrics see `docs/guide.md`.
+        plane and flow.
     seed : int
         Stirs the choices of "hash".
     planes : sequence of int, optional
@@ -263,9 +263,9 @@ def simulate(
     Examples
     --------
     >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
-    >>> # 6 * 49 MB into one die of 7 * 28 GB/s: 1.5 ms
+    >>> # 7 dies of different packages: each receives 6 * 49 MB over 7 * 28 GB/s, 1.5 ms
     >>> cm.simulate(
-    ...     fabric, "gather", size_bytes=7 * 49_000_000, ranks=range(0, 14, 2), algorithm="direct"
+    ...     fabric, "all_gather", per_rank_bytes="49MB", ranks=range(0, 14, 2), algorithm="ring"
     ... ).time_s
     0.0015
     """
@@ -297,11 +297,10 @@ def simulate(
         return _simulate_collective(fabric, collective, given, run)
     if isinstance(collective, Schedule):
         return _simulate_jobs(fabric, [_job(collective, given)], run)
+    jobs = _jobs(collective)
     if given:
-        raise ArgumentError(
-            f"{', '.join(given)} must be said by each Job, not to simulate() of several"
-        )
-    return _simulate_jobs(fabric, _jobs(collective), run)
+        raise ArgumentError(f"{', '.join(given)} must be said by each Job, not to simulate()")
+    return _simulate_jobs(fabric, jobs, run)
 
 
 def _jobs(value: object) -> list[Job]:

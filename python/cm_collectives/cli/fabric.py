@@ -67,7 +67,7 @@ def _link_counts(links: pl.DataFrame) -> pl.DataFrame:
     rate = pl.col("rate_Bps") / 1e9
     return (
         links.group_by("kind", "rate_Bps", "latency_ps", maintain_order=True)
-        .agg(links=pl.len(), planes=pl.col("plane").n_unique())
+        .agg(links=pl.len(), planes=pl.col("plane").drop_nulls().n_unique())
         .select(
             "kind",
             "links",

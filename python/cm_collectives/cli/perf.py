@@ -128,10 +128,8 @@ def run(chosen: argparse.Namespace) -> int:
     if form == "nccl":
         write(_nccl(chosen, n_ranks, frame).encode(), chosen.output)
     elif form == "table":
-        write(
-            (_heading(chosen, fabric, n_ranks) + table(_readable(frame)) + "\n").encode(),
-            chosen.output,
-        )
+        text = f"{_heading(chosen, fabric, n_ranks)}\n{table(_readable(frame))}\n"
+        write(text.encode(), chosen.output)
     else:
         write_frame(frame, form, chosen.output, _about(chosen, fabric, n_ranks))
     return 0
