@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -388,6 +387,8 @@ def _options(value: object) -> dict[str, Any]:
     if value is None or value == "":
         return {}
     if isinstance(value, str):
+        import json
+
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:

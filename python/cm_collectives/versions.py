@@ -1,9 +1,5 @@
 """What is installed: the first lines of a report about a defect."""
 
-import platform
-import sys
-from importlib import metadata
-
 from . import _core
 
 
@@ -15,6 +11,11 @@ def show_versions() -> None:
     >>> cm.show_versions()
     cm_collectives: ...
     """
+    # These three cost more time than the rest of the package together, so they are imported here.
+    import platform
+    import sys
+    from importlib import metadata
+
     lines = {
         "cm_collectives": _core.__version__,
         **{name: metadata.version(name) for name in ("numpy", "polars")},

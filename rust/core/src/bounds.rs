@@ -19,8 +19,8 @@ use rustc_hash::FxHashMap;
 use crate::collective::Collective;
 use crate::engine::number::{Ambiguity, Number, Pair};
 use crate::engine::workload::Workload;
-use crate::fabric::{Bundles, Fabric, Link, NodeKind};
-use crate::ids::NodeId;
+use crate::fabric::{Bundles, ContainerLevel, Fabric, Link, NodeKind};
+use crate::ids::{ClassId, NodeId};
 
 /// Destinations from which the latency bound is taken. Any subset of pairs gives a bound; on the
 /// regular fabrics of the presets the first and last rank already give the largest latency.
@@ -70,16 +70,22 @@ pub struct Bound {
 }
 
 /// Links a schedule of these ranks could use: live, ordinary, and no end at a stranger's node.
-fn usable(fabric: &Fabric, ranks: &[bool], link: &Link) -> bool {
-    let open = |node: NodeId| fabric.node(node).kind == NodeKind::Switch || ranks[node.index()];
-    link.is_usable() && open(link.src) && open(link.dst)
+fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
+    let open = |node: NodeId| fabric.node(node).kind == NodeKind::Switch || is_rank[node.index()];
+    fabric
+        .links()
+        .iter()
+        .filter(|link| link.is_usable() && open(link.src) && open(link.dst))
+        .collect()
 }
 
 /// One partition of the ranks into groups, with the fabric nodes inside each group's border.
-struct Groups {
+struct Groups<'a> {
     /// Group per fabric node.
     of_node: Vec<Option<u32>>,
-    names: Vec<String>,
+    n_groups: usize,
+    /// The level whose containers the groups are; none where each rank is one.
+    level: Option<&'a ContainerLevel>,
 }
 
 /// Bytes per second over each group's border, and the ranks inside.
@@ -89,19 +95,14 @@ struct Border {
     members: Vec<Vec<usize>>,
 }
 
-impl Groups {
-    fn border(&self, fabric: &Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Border {
-        let n = self.names.len();
+impl Groups<'_> {
+    fn border(&self, links: &[&Link], nodes: &[NodeId]) -> Border {
         let mut border = Border {
-            leaving: vec![0; n],
-            entering: vec![0; n],
-            members: vec![Vec::new(); n],
+            leaving: vec![0; self.n_groups],
+            entering: vec![0; self.n_groups],
+            members: vec![Vec::new(); self.n_groups],
         };
-        for link in fabric
-            .links()
-            .iter()
-            .filter(|link| usable(fabric, is_rank, link))
-        {
+        for link in links {
             let (from, to) = (
                 self.of_node[link.src.index()],
                 self.of_node[link.dst.index()],
@@ -122,45 +123,40 @@ impl Groups {
         }
         border
     }
+
+    /// The group by its first rank: "node03/die05", or "the package of node03/die04".
+    fn name(&self, fabric: &Fabric, nodes: &[NodeId], members: &[usize]) -> String {
+        let first = &fabric.node(nodes[members[0]]).name;
+        match self.level {
+            Some(level) => format!("the {} of {first}", level.name),
+            None => first.clone(),
+        }
+    }
 }
 
-fn all_groups(fabric: &Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec<Groups> {
+fn all_groups<'a>(fabric: &'a Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec<Groups<'a>> {
     let mut single = vec![None; fabric.nodes().len()];
     for (rank, node) in nodes.iter().enumerate() {
         single[node.index()] = Some(rank as u32);
     }
-    let names = nodes
-        .iter()
-        .map(|&node| fabric.node(node).name.clone())
-        .collect();
     let mut groups = vec![Groups {
         of_node: single,
-        names,
+        n_groups: nodes.len(),
+        level: None,
     }];
     for level in fabric.levels() {
-        let name = |container: u32| {
-            let first = level
-                .container_of
-                .iter()
-                .position(|c| *c == Some(container));
-            let node = first.map_or("", |node| fabric.nodes()[node].name.as_str());
-            format!("the {} of {node}", level.name)
-        };
-        let names: Vec<String> = (0..level.n_containers).map(name).collect();
-        let ranks_only = level
-            .container_of
-            .iter()
-            .enumerate()
-            .map(|(node, container)| container.filter(|_| is_rank[node]))
+        let containers = level.container_of.iter();
+        let ranks_only = containers
+            .zip(is_rank)
+            .map(|(container, &is_rank)| container.filter(|_| is_rank))
             .collect();
-        groups.push(Groups {
-            of_node: ranks_only,
-            names: names.clone(),
-        });
-        groups.push(Groups {
-            of_node: level.container_of.clone(),
-            names,
-        });
+        for of_node in [ranks_only, level.container_of.clone()] {
+            groups.push(Groups {
+                of_node,
+                n_groups: level.n_containers as usize,
+                level: Some(level),
+            });
+        }
     }
     groups
 }
@@ -191,9 +187,11 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
             }
         }
     };
+    let links = usable_links(fabric, &is_rank);
     for groups in all_groups(fabric, &is_rank, demand.nodes) {
-        let border = groups.border(fabric, &is_rank, demand.nodes);
-        let occupied: Vec<usize> = (0..groups.names.len())
+        let border = groups.border(&links, demand.nodes);
+        let name = |group: usize| groups.name(fabric, demand.nodes, &border.members[group]);
+        let occupied: Vec<usize> = (0..groups.n_groups)
             .filter(|&g| !border.members[g].is_empty())
             .collect();
         if occupied.len() < 2 {
@@ -201,12 +199,11 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
         }
         for &group in &occupied {
             let (out, into, per) = demand.crossing(&border.members[group]);
-            let name = &groups.names[group];
             consider(out, per, border.leaving[group], &|| {
-                format!("the links out of {name}")
+                format!("the links out of {}", name(group))
             });
             consider(into, per, border.entering[group], &|| {
-                format!("the links into {name}")
+                format!("the links into {}", name(group))
             });
         }
         if demand.collective == Collective::AllReduce {
@@ -214,12 +211,11 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
             let messages = 2 * (occupied.len() as u128 - 1) * total;
             let leaving: u128 = occupied.iter().map(|&g| border.leaving[g]).sum();
             let entering: u128 = occupied.iter().map(|&g| border.entering[g]).sum();
-            let name = &groups.names[occupied[0]];
             consider(messages, per, leaving, &|| {
-                format!("the links out of {name} and its peers")
+                format!("the links out of {} and its peers", name(occupied[0]))
             });
             consider(messages, per, entering, &|| {
-                format!("the links into {name} and its peers")
+                format!("the links into {} and its peers", name(occupied[0]))
             });
         }
     }
@@ -358,6 +354,10 @@ fn latencies_to<'a>(
     is_rank: &[bool],
 ) -> impl Fn(NodeId) -> Option<u64> + use<'a> {
     let bundles: &Bundles = fabric.bundles();
+    let open = |class: ClassId| {
+        let mut members = bundles.members(class).iter();
+        bundles.forwards(class) || members.any(|node| is_rank[node.index()])
+    };
     let mut least = vec![None; bundles.n_classes()];
     let mut heap = BinaryHeap::from([Reverse((0u64, bundles.class(dst)))]);
     while let Some(Reverse((latency, class))) = heap.pop() {
@@ -365,17 +365,8 @@ fn latencies_to<'a>(
             continue;
         }
         least[class.index()] = Some(latency);
-        let forwards = bundles.forwards(class)
-            || bundles
-                .members(class)
-                .iter()
-                .any(|node| is_rank[node.index()]);
-        if forwards {
-            for hop in bundles
-                .inward(class)
-                .iter()
-                .filter(|hop| least[hop.other.index()].is_none())
-            {
+        for hop in bundles.inward(class) {
+            if least[hop.other.index()].is_none() && open(hop.other) {
                 heap.push(Reverse((latency + hop.latency_ps, hop.other)));
             }
         }
