@@ -223,7 +223,7 @@ def test_fabrics_are_listed_shown_and_exported(tmp_path: Path, capsys: Capture) 
     shown = capsys.readouterr().out
     # 16 dies x 7 ports of 28 GB/s in one node.
     assert [x.split() for x in shown.splitlines() if x.startswith("die_up")] == [
-        ["die_up", "112", "7", "28", "3136", "850"]
+        ["die_up", "112", "7", "28.00", "3136", "850", "node00/die00->node00/l1.0"]
     ]
     for which in ("links", "nodes"):
         path = tmp_path / f"{which}.parquet"
@@ -235,6 +235,30 @@ def test_algorithms_are_listed(capsys: Capture) -> None:
     assert run("algorithms", "--collective", "barrier", "--format", "ndjson") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows == cm.algorithms().filter(collective="barrier").to_dicts()
+
+
+def test_the_table_of_algorithms_fits_a_terminal_and_names_the_options(capsys: Capture) -> None:
+    assert run("algorithms", "--collective", "all_reduce") == 0
+    lines = capsys.readouterr().out.splitlines()
+    ring = next(line.split() for line in lines if line.split()[:2] == ["all_reduce", "ring"])
+    assert ring[2:4] == ["2(n-1)", "2(n-1)/n"]
+    hierarchical = next(line for line in lines if " hierarchical " in line)
+    assert hierarchical.endswith("order, level")
+
+
+def test_one_algorithm_is_described_in_full(capsys: Capture) -> None:
+    assert run("algorithms", "chain") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    about = cm.algorithms().filter(collective="broadcast", algorithm="chain").row(0, named=True)
+    for each in ("summary", "constraint", "source", "options"):
+        assert " ".join(about[each].split()) in words
+    assert "broadcast n-2+K S reduce n-2+K S" in words
+
+
+def test_an_unknown_algorithm_is_not_described(capsys: Capture) -> None:
+    status, line = failure(capsys, "algorithms", "rign")
+    assert status == 2
+    assert "unknown algorithm 'rign'; did you mean ring" in line
 
 
 def test_verify_proves_a_file_or_an_algorithm(tmp_path: Path, capsys: Capture) -> None:

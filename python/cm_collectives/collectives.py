@@ -52,7 +52,8 @@ def algorithms() -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per pair: `collective`, `algorithm`, `summary`, `constraint` (on the number of ranks
-        and the levels), `options`, `steps`, `bytes_per_rank` (formulas), `source` (String).
+        and the levels), `options` (a line each: name, allowed values, meaning), `steps`,
+        `bytes_per_rank` (formulas in n ranks, size S), `source` (String).
 
     Examples
     --------

@@ -61,20 +61,21 @@ def _node_counts(nodes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _link_counts(links: pl.DataFrame) -> pl.DataFrame:
-    """Return a row per kind, rate and latency; links are counted one way."""
+    """Return a row per kind, rate and latency, with its first link; links are counted one way."""
     import polars as pl
 
     rate = pl.col("rate_Bps") / 1e9
     return (
         links.group_by("kind", "rate_Bps", "latency_ps", maintain_order=True)
-        .agg(links=pl.len(), planes=pl.col("plane").drop_nulls().n_unique())
+        .agg(links=pl.len(), planes=pl.col("plane").drop_nulls().n_unique(), first=pl.first("link"))
         .select(
             "kind",
             "links",
-            "planes",
+            pl.when(pl.col("planes") > 0).then("planes").alias("planes"),
             rate.alias("GB/s each"),
             (rate * pl.col("links")).alias("GB/s together"),
             (pl.col("latency_ps") / 1e3).alias("latency (ns)"),
+            pl.col("first").alias("first link"),
         )
     )
 

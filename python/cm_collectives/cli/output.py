@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     import polars as pl
+
+MAX_DECIMALS = 9
 
 FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 
@@ -84,14 +87,29 @@ def table(frame: pl.DataFrame) -> str:
     """Return every row and column as aligned text; numbers to the right."""
     columns = []
     for name, dtype in frame.schema.items():
-        cells = [name, *(_cell(value) for value in frame[name])]
+        values = frame[name].to_list()
+        decimals = _decimals(values) if dtype.is_float() else 0
+        cells = [name, *(_cell(value, decimals) for value in values)]
         width = max(len(cell) for cell in cells)
         number = dtype.is_numeric()
         columns.append([cell.rjust(width) if number else cell.ljust(width) for cell in cells])
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
-def _cell(value: object) -> str:
+def _decimals(values: list[float | None]) -> int:
+    """Return how many decimals, two at least, show three digits of the smallest value.
+
+    None that are zero in every row.
+    """
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return 0
+    needed = min(max(2 - floor(log10(min(sizes))), 2), MAX_DECIMALS)
+    written = [f"{size:.{needed}f}".partition(".")[2].rstrip("0") for size in sizes]
+    return max(len(digits) for digits in written)
+
+
+def _cell(value: object, decimals: int) -> str:
     if value is None:
         return "-"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)

@@ -1,16 +1,15 @@
 //! Explanations: where the time of a run goes, term by term, along its critical chain.
 //!
 //! From the last arrival backwards: each operation on the chain was released by the predecessor
-//! that was through last. Its time is software cost, serialisation (its bytes over the tightest
+//! that was through last. Its time is software cost, serialization (its bytes over the tightest
 //! link of its route, alone), reduction (what the reduction unit adds to that), congestion (what
 //! sharing adds) and latency (if the next one waits for arrival). The terms add up to the time.
-
-use std::fmt::Write;
+//! What would have to change to be faster follows from the two bounds.
 
 use crate::engine::workload::Workload;
 use crate::error::Error;
 use crate::placement::Resource;
-use crate::report;
+use crate::report::{self, ResourceUse};
 use crate::simulate::{EngineKind, Simulation, Work};
 
 /// The terms of a time, in picoseconds.
@@ -23,7 +22,7 @@ pub struct Terms {
     /// Path latencies.
     pub latency_ps: f64,
     /// Bytes over the tightest link, alone.
-    pub serialisation_ps: f64,
+    pub serialization_ps: f64,
     /// What the reduction unit adds to an operation alone.
     pub reduction_ps: f64,
     /// What sharing adds.
@@ -51,7 +50,7 @@ pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
         let served = times[op][1] - times[op][0];
         let (links, all) = alone(simulation, op);
         terms.n_ops += 1;
-        terms.serialisation_ps += links.min(served);
+        terms.serialization_ps += links.min(served);
         terms.reduction_ps += (all.min(served) - links.min(served)).max(0.0);
         terms.congestion_ps += (served - all).max(0.0);
         if waits_for_arrival {
@@ -113,71 +112,120 @@ fn latest_predecessor(workload: &Workload, times: &[[f64; 3]], op: usize) -> Opt
 
 /// A short text: what ran, how long it took, why, and how far from optimal it is.
 pub fn explain(simulation: &Simulation) -> Result<String, Error> {
-    let mut text = String::new();
-    let mut line = |arguments: std::fmt::Arguments| {
-        text.write_fmt(arguments)
-            .and_then(|()| text.write_char('\n'))
-            .expect("strings never fail");
-    };
-    line(format_args!("{}", headline(simulation)));
-    let time = simulation.time_ps() as f64;
-    line(format_args!(
-        "time        {:>14}   {}",
-        human(time),
-        simulation.exactness()
-    ));
+    let mut lines = vec![
+        headline(simulation),
+        format!(
+            "time        {:>12}   {}",
+            human(simulation.time_ps() as f64),
+            simulation.exactness()
+        ),
+    ];
     if simulation.settings().engine == EngineKind::Fluid {
-        let terms = terms(simulation)?;
-        for (name, value) in [
-            ("start", terms.start_ps),
-            ("software", terms.software_ps),
-            ("latency", terms.latency_ps),
-            ("serialisation", terms.serialisation_ps),
-            ("reduction", terms.reduction_ps),
-            ("congestion", terms.congestion_ps),
-        ] {
-            let share = if time > 0.0 {
-                100.0 * value / time
-            } else {
-                0.0
-            };
-            line(format_args!(
-                "  {name:<14}{:>10} {share:>7.1} %",
-                human(value)
-            ));
-        }
-        line(format_args!(
-            "  along the critical chain of {} transfers",
+        lines.extend(term_lines(&terms(simulation)?, simulation.time_ps() as f64));
+    }
+    if let Some(heaviest) = report::heaviest(simulation) {
+        lines.push(busiest(&heaviest));
+    }
+    let bound = simulation.bound();
+    lines.push(format!(
+        "route bound {:>12}   this schedule on these routes, whatever the sharing",
+        human(simulation.route_bound_ps() as f64)
+    ));
+    if matches!(simulation.work(), Work::Jobs(_)) {
+        lines.push(format!(
+            "bound       {:>12}   any algorithm on any routes, by {}",
+            human(bound.time_ps as f64),
+            bound.binding
+        ));
+    }
+    if simulation.time_ps() > 0 {
+        lines.push(verdict(simulation));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// The terms of at least half a picosecond, each with its share of the time and what it means.
+fn term_lines(terms: &Terms, time_ps: f64) -> Vec<String> {
+    let named = [
+        (terms.start_ps, "start", "waiting for a rank to enter"),
+        (
+            terms.software_ps,
+            "software",
+            "cost of starting an operation",
+        ),
+        (
+            terms.latency_ps,
+            "latency",
+            "from the last byte sent to its arrival",
+        ),
+        (
+            terms.serialization_ps,
+            "serialization",
+            "bytes over the tightest link of their route",
+        ),
+        (
+            terms.reduction_ps,
+            "reduction",
+            "bytes over a reduction unit slower than the links",
+        ),
+        (
+            terms.congestion_ps,
+            "congestion",
+            "what sharing links with others adds",
+        ),
+    ];
+    let mut lines: Vec<String> = named
+        .into_iter()
+        .filter(|(ps, ..)| *ps >= 0.5)
+        .map(|(ps, name, meaning)| {
+            let percent = 100.0 * ps / time_ps;
+            format!("  {name:<14}{:>12} {percent:>6.1} %   {meaning}", human(ps))
+        })
+        .collect();
+    if !lines.is_empty() {
+        let plural = if terms.n_ops == 1 { "" } else { "s" };
+        lines.push(format!(
+            "  along the critical chain of {} transfer{plural}",
             terms.n_ops
         ));
     }
-    if let Some(heaviest) = report::heaviest(simulation) {
-        line(format_args!(
-            "busiest     {}: {} at {:.4} GB/s, {:.1} % utilised",
-            heaviest.name,
-            bytes(heaviest.bytes),
-            heaviest.rate_bps as f64 / 1e9,
-            100.0 * heaviest.utilisation
-        ));
+    lines
+}
+
+fn busiest(heaviest: &ResourceUse) -> String {
+    format!(
+        "busiest     {}: {} at {} GB/s, {:.1} % used",
+        heaviest.name,
+        bytes(heaviest.bytes),
+        heaviest.rate_bps as f64 / 1e9,
+        100.0 * heaviest.utilisation
+    )
+}
+
+/// What would have to change to be faster.
+fn verdict(simulation: &Simulation) -> String {
+    let (time, route, any) = (
+        u128::from(simulation.time_ps()),
+        u128::from(simulation.route_bound_ps()),
+        simulation.bound().time_ps,
+    );
+    let percent = |bound: u128| 100.0 * bound as f64 / time as f64;
+    if any == time {
+        "efficiency       100.0 %   nothing is faster on this fabric".to_owned()
+    } else if any == 0 {
+        format!("at {:.1} % of the route bound", percent(route))
+    } else if route == time {
+        format!(
+            "efficiency  {:>10.1} %   only another schedule or other routes can be faster",
+            percent(any)
+        )
+    } else {
+        format!(
+            "efficiency  {:>10.1} %   {:.1} % of the route bound",
+            percent(any),
+            percent(route)
+        )
     }
-    let route_bound = simulation.route_bound_ps() as f64;
-    let bound = simulation.bound();
-    line(format_args!(
-        "route bound {:>14}   this schedule on these routes",
-        human(route_bound)
-    ));
-    line(format_args!(
-        "bound       {:>14}   any algorithm: {}",
-        human(bound.time_ps as f64),
-        bound.binding
-    ));
-    if time > 0.0 {
-        line(format_args!(
-            "efficiency  {:>12.1} %",
-            100.0 * bound.time_ps as f64 / time
-        ));
-    }
-    Ok(text)
 }
 
 fn headline(simulation: &Simulation) -> String {

@@ -63,8 +63,8 @@ pub(crate) fn algorithm_columns(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         })
         .collect();
     let options = pairs.iter().map(|(_, algorithm)| {
-        let names: Vec<String> = algorithm.about().options.iter().map(describe).collect();
-        names.join(", ")
+        let lines: Vec<String> = algorithm.about().options.iter().map(describe).collect();
+        lines.join("\n")
     });
     Ok(Columns::new(py)
         .words(
