@@ -276,7 +276,9 @@ impl Simulation {
     /// picosecond at the rung of the run.
     pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
         let limits = self.settings.limits(None);
-        Ok(self.timeline()?.op_times(&self.placement.workload, limits)?)
+        Ok(self
+            .timeline()?
+            .op_times(&self.placement.workload, limits)?)
     }
 
     /// The finish of one job: its last arrival.

@@ -54,15 +54,25 @@ fn solved(workload: &Workload, layers: Layers) -> Solved {
 fn check(workload: &Workload, what: &str) {
     let full = Run::climb(workload, LIMITS, Rung::Pair).unwrap();
     let times = full.op_times(workload, LIMITS).unwrap();
-    let busy = solved(workload, Layers::NONE).busy_ps(workload, LIMITS).unwrap();
+    let busy = solved(workload, Layers::NONE)
+        .busy_ps(workload, LIMITS)
+        .unwrap();
     for layers in [REFINE, FAST_FORWARD, Layers::ALL] {
         let what = format!("{what} {layers:?}");
         let solved = solved(workload, layers);
         assert_eq!(solved.op_times(workload, LIMITS).unwrap(), times, "{what}");
-        let last = times.iter().map(|times| times.arrived_ps).max().unwrap_or(0);
+        let last = times
+            .iter()
+            .map(|times| times.arrived_ps)
+            .max()
+            .unwrap_or(0);
         assert_eq!(solved.last_arrival_ps(workload), last, "{what}");
         let some = (0..workload.n_ops()).step_by(3);
-        let last = some.clone().map(|op| times[op].arrived_ps).max().unwrap_or(0);
+        let last = some
+            .clone()
+            .map(|op| times[op].arrived_ps)
+            .max()
+            .unwrap_or(0);
         assert_eq!(solved.last_arrival_of(workload, some), Some(last), "{what}");
         for (ours, full) in solved.busy_ps(workload, LIMITS).unwrap().iter().zip(&busy) {
             // Busy times are doubles for display: 10^-9 is far above their rounding.
@@ -109,7 +119,11 @@ fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]
 fn every_algorithm_has_the_same_times_in_every_layer() {
     check_all([2, 5, 16, 32, 48].into_iter(), &["spray"], &[Sync::None]);
     check_all([9, 24].into_iter(), &["hash", "plane"], &[Sync::None]);
-    check_all([12].into_iter(), &["spray"], &[Sync::Pairwise, Sync::Barrier]);
+    check_all(
+        [12].into_iter(),
+        &["spray"],
+        &[Sync::Pairwise, Sync::Barrier],
+    );
 }
 
 #[test]

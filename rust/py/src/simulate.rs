@@ -60,7 +60,7 @@ impl PySettings {
         sync: &str,
         engine: &str,
         arithmetic: &str,
-        (orbits, refine, fast_forward): (bool, bool, bool),
+        layers: (bool, bool, bool),
         memory_limit_bytes: u64,
         event_limit: u64,
     ) -> PyResult<Self> {
@@ -76,9 +76,9 @@ impl PySettings {
             engine: named(py, "engine", engine, &EngineKind::ALL)?,
             rung: named(py, "arithmetic", arithmetic, &RUNGS)?,
             layers: Layers {
-                orbits,
-                refine,
-                fast_forward,
+                orbits: layers.0,
+                refine: layers.1,
+                fast_forward: layers.2,
             },
             memory_limit_bytes,
             event_limit,

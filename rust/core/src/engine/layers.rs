@@ -70,10 +70,13 @@ pub fn solve(
         .fast_forward
         .then(|| Looped::detect(simulated))
         .flatten();
-    let engine = match looped.map(|looped| recurrence(looped, limits)) {
-        Some(Ok(engine)) => engine,
-        Some(Err(Unfit::Engine(error))) => return Err(error),
-        Some(Err(Unfit::Shared(_))) | None => Engine::Events(Run::climb(simulated, limits, rung)?),
+    let times = match &looped {
+        Some(looped) => repeat::solve(looped, limits)?,
+        None => None,
+    };
+    let engine = match looped.zip(times) {
+        Some(solved) => Engine::Recurrence(Box::new(solved)),
+        None => Engine::Events(Run::climb(simulated, limits, rung)?),
     };
     Ok(Solved {
         quotient,
@@ -84,19 +87,13 @@ pub fn solve(
 }
 
 /// Runs loops that the caller knows, without writing them out unless events are needed.
-pub fn solve_looped(
-    looped: Looped,
-    limits: Limits,
-    rung: Rung,
-) -> Result<Solved, EngineError> {
-    let (engine, expanded) = match recurrence(looped, limits) {
-        Ok(engine) => (engine, None),
-        Err(Unfit::Engine(error)) => return Err(error),
-        Err(Unfit::Shared(looped)) => {
-            let expanded = looped.expanded();
-            let run = Run::climb(&expanded, limits, rung)?;
-            (Engine::Events(run), Some(expanded))
-        }
+pub fn solve_looped(looped: Looped, limits: Limits, rung: Rung) -> Result<Solved, EngineError> {
+    let (engine, expanded) = if let Some(times) = repeat::solve(&looped, limits)? {
+        (Engine::Recurrence(Box::new((looped, times))), None)
+    } else {
+        let expanded = looped.expanded();
+        let run = Run::climb(&expanded, limits, rung)?;
+        (Engine::Events(run), Some(expanded))
     };
     Ok(Solved {
         quotient: None,
@@ -104,20 +101,6 @@ pub fn solve_looped(
         engine,
         rung,
     })
-}
-
-/// Why a recurrence has no answer.
-enum Unfit {
-    Shared(Looped),
-    Engine(EngineError),
-}
-
-fn recurrence(looped: Looped, limits: Limits) -> Result<Engine, Unfit> {
-    match repeat::solve(&looped, limits) {
-        Ok(Some(times)) => Ok(Engine::Recurrence(Box::new((looped, times)))),
-        Ok(None) => Err(Unfit::Shared(looped)),
-        Err(error) => Err(Unfit::Engine(error)),
-    }
 }
 
 impl Solved {
@@ -191,7 +174,9 @@ impl Solved {
             Engine::Events(run) => run.values_ps(self.simulated(workload), op),
             Engine::Recurrence(solved) => {
                 let (looped, times) = &**solved;
-                times.times(looped, op as u64).map(|time| times.value_ps(time))
+                times
+                    .times(looped, op as u64)
+                    .map(|time| times.value_ps(time))
             }
         }
     }

@@ -183,7 +183,10 @@ impl Looped {
     /// If there are 2^32 operations or more.
     pub fn expanded(&self) -> Workload {
         let n = self.n_ops() as usize;
-        assert!(u32::try_from(n).is_ok(), "{n} operations are too many to write out");
+        assert!(
+            u32::try_from(n).is_ok(),
+            "{n} operations are too many to write out"
+        );
         let bodies = &self.bodies;
         let mut kept: Vec<u32> = Vec::with_capacity(n);
         for (segment, range) in self.segments.iter().zip(self.body_ranges()) {
@@ -203,7 +206,9 @@ impl Looped {
         let starts_ps = if bodies.starts_ps.is_empty() {
             Vec::new()
         } else {
-            kept.iter().map(|&op| bodies.start_ps(op as usize)).collect()
+            kept.iter()
+                .map(|&op| bodies.start_ps(op as usize))
+                .collect()
         };
         Workload {
             op_routes: pick(&bodies.op_routes),

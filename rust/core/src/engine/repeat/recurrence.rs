@@ -123,8 +123,16 @@ fn clocked(looped: &Looped) -> Option<Clocked> {
     let clocked = Clocked {
         ticks,
         durations: durations.collect::<Option<_>>()?,
-        latencies: bodies.latencies_ps.iter().map(whole).collect::<Option<_>>()?,
-        software: bodies.software_ps.iter().map(whole).collect::<Option<_>>()?,
+        latencies: bodies
+            .latencies_ps
+            .iter()
+            .map(whole)
+            .collect::<Option<_>>()?,
+        software: bodies
+            .software_ps
+            .iter()
+            .map(whole)
+            .collect::<Option<_>>()?,
     };
     // No time exceeds the latest start plus everything one behind the other.
     let mut latest = whole(bodies.starts_ps.iter().max().unwrap_or(&0))?;
@@ -144,7 +152,10 @@ fn clocked(looped: &Looped) -> Option<Clocked> {
 }
 
 /// Weight and capacity of the tightest resource of an operation that loads one.
-#[expect(clippy::option_option, reason = "an overflow, nothing to load, and a resource differ")]
+#[expect(
+    clippy::option_option,
+    reason = "an overflow, nothing to load, and a resource differ"
+)]
 fn tightest(bodies: &Workload, op: usize) -> Option<Option<(u64, u128)>> {
     if bodies.size(op).0 == 0 {
         return Some(None);
@@ -220,7 +231,11 @@ pub fn solve(looped: &Looped, limits: Limits) -> Result<Option<Recurrence>, Engi
                 let n_periods = (segment.n_repeats - repeat) / period;
                 watch.open = false;
                 if n_periods > 0 {
-                    stepper.skip(shift, n_periods, (first * range.len() as u64) as usize + watch.from);
+                    stepper.skip(
+                        shift,
+                        n_periods,
+                        (first * range.len() as u64) as usize + watch.from,
+                    );
                     stepper.skips.push(Skip {
                         segment: index,
                         first,
@@ -379,7 +394,9 @@ impl Watch {
         if repeat as usize * self.n_ops < self.reach {
             return None;
         }
-        let found = self.kept.and_then(|kept| self.shift(stepper, kept).map(|s| (kept, s)));
+        let found = self
+            .kept
+            .and_then(|kept| self.shift(stepper, kept).map(|s| (kept, s)));
         if found.is_none() && repeat >= self.renew_at {
             self.kept = Some(repeat);
             self.renew_at = 2 * repeat;
