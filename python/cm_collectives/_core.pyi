@@ -134,7 +134,8 @@ class Schedule:
 # How to run: routing, synchronization, engine and limits.
 @final
 class Settings:
-    # sync: none, pairwise, barrier; engine: fluid, bound; arithmetic: pair, extended, rational
+    # sync: none, pairwise, barrier; engine: fluid, bound; arithmetic: pair, extended, rational;
+    # layers: whether orbits, refine and fast_forward may be used
     def __new__(
         cls,
         routing: str,
@@ -143,6 +144,7 @@ class Settings:
         sync: str,
         engine: str,
         arithmetic: str,
+        layers: tuple[bool, bool, bool],
         memory_limit_bytes: int,
         event_limit: int,
     ) -> Self: ...

@@ -88,6 +88,13 @@ def integer(value: object, name: str, low: int, high: int) -> int:
     return number
 
 
+def flag(value: object, name: str) -> bool:
+    """Return a bool, or raise the error for anything else."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 def text(value: object, name: str) -> str:
     """Return a string, or raise the error for anything else."""
     if not isinstance(value, str):
@@ -443,6 +450,7 @@ class Settings(NamedTuple):
     sync: str
     engine: str
     arithmetic: str
+    layers: tuple[bool, bool, bool]  # orbits, refine, fast_forward
     memory_limit_bytes: int
     event_limit: int
 
@@ -456,6 +464,7 @@ class Settings(NamedTuple):
             self.sync,
             self.engine,
             self.arithmetic,
+            self.layers,
             self.memory_limit_bytes,
             self.event_limit,
         )
@@ -484,6 +493,11 @@ def settings(
         sync=_sync(sync, barrier_per_step),
         engine=text(engine, "engine"),
         arithmetic=text(options.get("arithmetic", "pair"), "engine_options['arithmetic']"),
+        layers=(
+            flag(options.get("orbits", True), "engine_options['orbits']"),
+            flag(options.get("refine", True), "engine_options['refine']"),
+            flag(options.get("fast_forward", True), "engine_options['fast_forward']"),
+        ),
         memory_limit_bytes=size(
             options.get("memory_limit_bytes", DEFAULT_MEMORY_LIMIT_BYTES),
             "engine_options['memory_limit_bytes']",
@@ -497,9 +511,14 @@ def settings(
     )
 
 
-# Lossless short cuts: accepted so that callers can already switch them off; there are none yet.
-_SHORT_CUTS = ("orbits", "refine", "fast_forward")
-_ENGINE_OPTIONS = ("arithmetic", "memory_limit_bytes", "event_limit", *_SHORT_CUTS)
+_ENGINE_OPTIONS = (
+    "arithmetic",
+    "memory_limit_bytes",
+    "event_limit",
+    "orbits",
+    "refine",
+    "fast_forward",
+)
 
 
 def _engine_options(options: object) -> Mapping[str, object]:
@@ -507,11 +526,9 @@ def _engine_options(options: object) -> Mapping[str, object]:
         return {}
     if not isinstance(options, Mapping):
         raise ArgumentError(f"engine_options must be a mapping, got {options!r}")
-    for name, value in options.items():
+    for name in options:
         if name not in _ENGINE_OPTIONS:
             raise unknown_name("engine option", name, _ENGINE_OPTIONS)
-        if name in _SHORT_CUTS and not isinstance(value, bool):
-            raise ArgumentError(f"engine_options[{name!r}] must be True or False, got {value!r}")
     return options
 
 
@@ -527,9 +544,7 @@ def _planes(planes: object) -> tuple[int, ...] | None:
 
 
 def _sync(sync: object, barrier_per_step: object) -> str:
-    if not isinstance(barrier_per_step, bool):
-        raise ArgumentError(f"barrier_per_step must be True or False, got {barrier_per_step!r}")
-    if not barrier_per_step:
+    if not flag(barrier_per_step, "barrier_per_step"):
         return text(sync, "sync")
     if sync not in ("none", "barrier"):
         raise ArgumentError(f'barrier_per_step=True means sync="barrier", got sync={sync!r} too')

@@ -221,7 +221,8 @@ def simulate(
         `memory_limit_bytes` (8 GiB) and `event_limit` (10^9): above them the run is refused with a
         `LimitError`. `arithmetic`: the number to begin with, "pair" (default), "extended" or
         "rational"; the run climbs by itself where a comparison asks for it. `orbits`, `refine`,
-        `fast_forward`: lossless short cuts; accepted, but without effect, as this version has none.
+        `fast_forward`: False switches off a lossless short cut; `orbits` is accepted, but this
+        version has it not.
     start_ps : int or sequence of int
         When the ranks enter, one time or one per rank, in picoseconds (>= 0).
     sync : str

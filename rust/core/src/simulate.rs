@@ -10,7 +10,8 @@ use crate::bounds::{self, Bound, Demand, Volume};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
-use crate::engine::ladder::{self, OpTimes, Run, Rung};
+use crate::engine::ladder::{self, OpTimes, Rung};
+use crate::engine::layers::{self, Layers, Solved};
 use crate::error::Error;
 use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
 use crate::fabric::{Bundles, Fabric};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub engine: EngineKind,
     /// The rung of the number ladder to start from.
     pub rung: Rung,
+    /// Which lossless short cuts may be taken.
+    pub layers: Layers,
     /// Memory above which a run is refused before it allocates.
     pub memory_limit_bytes: u64,
     /// Events after which a run ends with an error.
@@ -124,7 +127,7 @@ pub struct Simulation {
     settings: Settings,
     own_bundles: Option<Bundles>,
     placement: Placement,
-    run: Option<Run>,
+    run: Option<Solved>,
     time_ps: u64,
     bound: Bound,
     route_bound_ps: u64,
@@ -145,14 +148,10 @@ impl Simulation {
             EngineKind::Bound => (None, route_bound_ps),
             EngineKind::Fluid => {
                 let limits = settings.limits(cancel);
-                let run = Run::climb(&placement.workload, limits, settings.rung)?;
-                let time = run.last_arrival_ps(&placement.workload);
-                let time = time.or_else(|| run.last_arrival_upper_ps(&placement.workload));
-                (
-                    Some(run),
-                    time.and_then(|t| u128::try_from(t).ok())
-                        .unwrap_or(u128::MAX),
-                )
+                let workload = &placement.workload;
+                let run = layers::solve(workload, settings.layers, limits, settings.rung)?;
+                let time = run.last_arrival_ps(workload);
+                (Some(run), u128::try_from(time).unwrap_or(u128::MAX))
             }
         };
         let fits = |time: u128| {
@@ -233,16 +232,21 @@ impl Simulation {
 
     /// Events processed.
     pub fn n_events(&self) -> u64 {
-        self.run.as_ref().map_or(0, Run::n_events)
+        self.run.as_ref().map_or(0, Solved::n_events)
     }
 
     /// SHA-256 in hexadecimal over everything that the result follows from: fabric, work and
-    /// settings. Equal digests have equal results, on every machine.
+    /// settings, but not which lossless short cuts were taken. Equal digests have equal results, on
+    /// every machine.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"cm.run/1");
         hash.update(self.fabric.digest());
-        hash.update(format!("{:?}", self.settings));
+        let settings = Settings {
+            layers: Layers::ALL,
+            ..self.settings.clone()
+        };
+        hash.update(format!("{settings:?}"));
         match &self.work {
             Work::Jobs(jobs) => {
                 for job in jobs {
@@ -264,39 +268,17 @@ impl Simulation {
     ///
     /// # Errors
     /// If the engine gave bounds only.
-    pub fn timeline(&self) -> Result<&Run, Error> {
+    pub fn timeline(&self) -> Result<&Solved, Error> {
         self.run.as_ref().ok_or(Error::NoTimeline)
     }
 
     /// Released, served and arrived time of every operation, refined where a time straddles a
     /// picosecond at the rung of the run.
     pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
-        let workload = &self.placement.workload;
-        let collect = |run: &Run| {
-            (0..workload.n_ops())
-                .map(|op| run.times(workload, op))
-                .collect::<Option<Vec<_>>>()
-        };
-        let run = self.timeline()?;
-        if let Some(times) = collect(run) {
-            return Ok(times);
-        }
         let limits = self.settings.limits(None);
-        let mut finer = run.finer(workload, limits)?;
-        while let Some(run) = finer {
-            if let Some(times) = collect(&run) {
-                return Ok(times);
-            }
-            finer = run.finer(workload, limits)?;
-            if finer.is_none() {
-                return Ok((0..workload.n_ops())
-                    .map(|op| run.times_upper(workload, op))
-                    .collect());
-            }
-        }
-        Ok((0..workload.n_ops())
-            .map(|op| run.times_upper(workload, op))
-            .collect())
+        Ok(self
+            .timeline()?
+            .op_times(&self.placement.workload, limits)?)
     }
 
     /// The finish of one job: its last arrival.
@@ -317,11 +299,8 @@ impl Simulation {
 
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self) -> Result<Vec<f64>, Error> {
-        self.timeline()?;
-        Ok(ladder::busy_ps(
-            &self.placement.workload,
-            self.settings.limits(None),
-        )?)
+        let limits = self.settings.limits(None);
+        Ok(self.timeline()?.busy_ps(&self.placement.workload, limits)?)
     }
 
     /// The proof that the rates of this run were max-min fair.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use cm_core::collective::Collective;
 use cm_core::engine::ladder::Rung;
+use cm_core::engine::layers::Layers;
 use cm_core::error::Error;
 use cm_core::fabric::Fabric;
 use cm_core::fabric::routing::{self, RoutingOptions, resolve_via};
@@ -50,7 +51,7 @@ const RUNGS: [(&str, Rung); 3] = [
 impl PySettings {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "settings are what they are")]
-    #[pyo3(signature = (routing, seed, planes, sync, engine, arithmetic, memory_limit_bytes, event_limit))]
+    #[pyo3(signature = (routing, seed, planes, sync, engine, arithmetic, layers, memory_limit_bytes, event_limit))]
     fn new(
         py: Python<'_>,
         routing: &str,
@@ -59,6 +60,7 @@ impl PySettings {
         sync: &str,
         engine: &str,
         arithmetic: &str,
+        layers: (bool, bool, bool),
         memory_limit_bytes: u64,
         event_limit: u64,
     ) -> PyResult<Self> {
@@ -73,6 +75,11 @@ impl PySettings {
             sync: named(py, "sync", sync, &Sync::ALL)?,
             engine: named(py, "engine", engine, &EngineKind::ALL)?,
             rung: named(py, "arithmetic", arithmetic, &RUNGS)?,
+            layers: Layers {
+                orbits: layers.0,
+                refine: layers.1,
+                fast_forward: layers.2,
+            },
             memory_limit_bytes,
             event_limit,
         };

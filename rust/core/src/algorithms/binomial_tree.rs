@@ -7,7 +7,7 @@
 //! scatter L alpha + (n-1)/n S beta.
 //! Source: Thakur, Rabenseifner, Gropp 2005; `reference/algorithms.md` 3.10.
 
-use super::contract::{About, Algorithm, CHUNKS, default_chunks};
+use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Op, Program};
@@ -72,6 +72,17 @@ impl Algorithm for BinomialTree {
             }
             // At each step one message at most straddles the last rank and is cut in two.
             _ => edges + u64::from(depth(problem.n_ranks())),
+        }
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        let (size_bytes, n) = (problem.size_bytes(), problem.n_ranks());
+        // A rank lies as deep as v has bits; v = 2^k - 1 has the most. The root has a child for
+        // every power of two below n.
+        let (hops, children) = (n.ilog2(), u64::from(depth(n)));
+        match problem.collective {
+            Collective::Broadcast | Collective::Reduce => Floor::new(hops, size_bytes, children, 1),
+            _ => Floor::new(hops, size_bytes, u64::from(n) - 1, n.into()),
         }
     }
 

@@ -6,7 +6,7 @@
 //! Source: pipelined ring of NCCL's broadcast; Chan et al., "Collective communication: theory,
 //! practice, and experience", 2007; `reference/algorithms.md` 3.1.
 
-use super::contract::{About, Algorithm, CHUNKS, default_chunks};
+use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Op, Program};
@@ -47,6 +47,10 @@ impl Algorithm for Chain {
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
         u64::from(problem.n_ranks() - 1) * u64::from(self.n_chunks(problem))
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        Floor::new(problem.n_ranks() - 1, problem.size_bytes(), 1, 1)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -4,7 +4,7 @@
 //! the 2^(s+1) ranks up to itself. Signals carry no bytes. Cost: L alpha for any n.
 //! Source: Hensgen, Finkel, Manber, "Two algorithms for barrier synchronization", IJPP 1988.
 
-use super::contract::{About, Algorithm};
+use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Program};
@@ -45,6 +45,10 @@ impl Algorithm for Dissemination {
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
         u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        Floor::new(self.n_steps(problem), 0, 0, 1)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

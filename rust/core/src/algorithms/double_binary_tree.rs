@@ -7,7 +7,7 @@
 //! Source: Sanders, Speck, Traeff, "Two-tree algorithms for full bandwidth broadcast, reduction and
 //! scan", Parallel Computing 2009; NCCL's trees, `reference/algorithms.md` 3.10.
 
-use super::contract::{About, Algorithm, CHUNKS, default_chunks};
+use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Program};
@@ -49,6 +49,16 @@ impl Algorithm for DoubleBinaryTree {
     fn n_transfers(&self, problem: &Problem) -> u64 {
         // Up and down each edge of two trees, chunk by chunk.
         4 * u64::from(problem.n_ranks() - 1) * u64::from(chunks_per_tree(problem))
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        // Up from the deepest leaf and down again; every rank but the roots gets both halves.
+        Floor::new(
+            2 * height_of_root(problem.n_ranks()),
+            problem.size_bytes(),
+            1,
+            1,
+        )
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -7,7 +7,7 @@
 //! inside, all-reduce of the m-th part between, all-gather inside; `inter_first` swaps the levels.
 //! Source: Cho et al., "Blue Connect", Systems and Machine Learning 2019; HCCL two-level; `reference/algorithms.md` 3.13.
 
-use super::contract::{About, Algorithm, OptionKind, OptionSpec, Unsupported};
+use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported};
 use super::ring::Ring;
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
@@ -39,11 +39,13 @@ static ABOUT: About = About {
             name: ORDER,
             summary: "which level runs its first phase first; by default intra_first",
             kind: OptionKind::OneOf(&["intra_first", "inter_first"]),
+            candidates: &[Candidate::Text("inter_first")],
         },
         OptionSpec {
             name: LEVEL,
             summary: "the level whose groups are the inner teams; by default node, else the outermost level with several groups of several ranks",
             kind: OptionKind::Text,
+            candidates: &[],
         },
     ],
 };
@@ -103,6 +105,15 @@ impl Algorithm for Hierarchical {
             n_teams * messages * grid.most_ranges(phase) as u64
         };
         grid.phases(problem).map(transfers_of).sum()
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        let grid = Grid::of(problem);
+        let hops_of = |phase| {
+            let team = grid.sub_team(phase);
+            INSIDE.floor(&sub_problem(problem, phase, &team)).hops
+        };
+        Floor::new(grid.phases(problem).map(hops_of).sum(), 0, 0, 1)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -17,8 +17,8 @@ mod shift;
 mod xor;
 
 pub use contract::{
-    About, Algorithm, OptionKind, OptionSpec, PlanError, UnknownAlgorithm, Unsupported,
-    algorithms_for, check, lookup, schedule,
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, UnknownAlgorithm,
+    Unsupported, algorithms_for, check, lookup, schedule, variants,
 };
 
 /// All algorithms, in documentation order.

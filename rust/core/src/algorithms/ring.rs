@@ -7,7 +7,7 @@
 //! Source: Patarasuk, Yuan, "Bandwidth optimal all-reduce algorithms", JPDC 2009;
 //! same order in NCCL and HCCL.
 
-use super::contract::{About, Algorithm};
+use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Op, Program};
@@ -63,6 +63,13 @@ impl Algorithm for Ring {
     fn n_transfers(&self, problem: &Problem) -> u64 {
         // Every rank sends one block in every step.
         u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
+    }
+
+    fn floor(&self, problem: &Problem) -> Floor {
+        // A rank sends a block of S/n per step, and each block moves on once it has arrived.
+        let steps = self.n_steps(problem);
+        let n = problem.n_ranks();
+        Floor::new(steps, problem.size_bytes(), steps.into(), n.into())
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -165,6 +165,31 @@ impl Run {
             arrived_ps: timeline.arrived(workload, op).ceil()?,
         }))
     }
+
+    /// The times of all operations, refined where a time straddles a picosecond at this rung; each
+    /// the upper end of its interval where even the last rung cannot round it.
+    pub fn op_times(
+        &self,
+        workload: &Workload,
+        limits: Limits,
+    ) -> Result<Vec<OpTimes>, EngineError> {
+        let ops = 0..workload.n_ops();
+        let collect = |run: &Self| {
+            let times = ops.clone().map(|op| run.times(workload, op));
+            times.collect::<Option<Vec<_>>>()
+        };
+        if let Some(times) = collect(self) {
+            return Ok(times);
+        }
+        let mut finer = self.finer(workload, limits)?;
+        while let Some(run) = finer {
+            if let Some(times) = collect(&run) {
+                return Ok(times);
+            }
+            finer = run.finer(workload, limits)?;
+        }
+        Ok(ops.map(|op| self.times_upper(workload, op)).collect())
+    }
 }
 
 impl Run {

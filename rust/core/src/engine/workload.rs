@@ -35,7 +35,7 @@ pub enum WorkloadError {
 const MAX_SCALE: u64 = 1 << 40;
 
 /// One resource of a route: a flow at rate x loads it with `weight * x`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Incidence {
     /// The resource's index.
     pub resource: u32,
@@ -87,6 +87,20 @@ impl Workload {
     /// The size of an operation in bytes, as an exact fraction.
     pub fn size(&self, op: usize) -> (u128, u64) {
         self.sizes[self.op_sizes[op] as usize]
+    }
+
+    /// The resources of an operation, with the weight on each.
+    pub fn route(&self, op: usize) -> &[Incidence] {
+        self.routes.row(self.op_routes[op] as usize)
+    }
+
+    /// Whether every predecessor stands before its successors.
+    pub fn edges_point_backwards(&self) -> bool {
+        let backwards = |edges: &Csr<u32>| {
+            let mut rows = edges.rows().enumerate();
+            rows.all(|(op, preds)| preds.iter().all(|&pred| (pred as usize) < op))
+        };
+        backwards(&self.depends_on) && backwards(&self.follows)
     }
 }
 
@@ -242,7 +256,7 @@ fn check_acyclic(workload: &Workload) -> Result<(), WorkloadError> {
             .iter()
             .chain(workload.follows.row(op))
     };
-    if (0..n).all(|op| preds(op).all(|&pred| (pred as usize) < op)) {
+    if workload.edges_point_backwards() {
         return Ok(());
     }
     // Depth-first search over predecessors; a grey predecessor closes a cycle.

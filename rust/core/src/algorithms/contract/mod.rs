@@ -4,12 +4,14 @@
 //! are known before anything is allocated, so that a question too large is refused, not attempted.
 
 mod error;
+mod floor;
 mod options;
 mod plan;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
-pub use options::{OptionKind, OptionSpec};
-pub use plan::{algorithms_for, check, lookup, schedule};
+pub use floor::Floor;
+pub use options::{Candidate, OptionKind, OptionSpec};
+pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
 pub(super) use options::{CHUNKS, default_chunks};
 
@@ -58,6 +60,13 @@ pub trait Algorithm: Sync {
 
     /// Transfers, or an upper bound, in time linear in the number of ranks at most.
     fn n_transfers(&self, problem: &Problem) -> u64;
+
+    /// What its schedule must at least do where all chunks are equal, without building it: a
+    /// search for the fastest algorithm leaves out what is too slow by this alone. Only asked for
+    /// two ranks or more.
+    fn floor(&self, _problem: &Problem) -> Floor {
+        Floor::default()
+    }
 
     /// Writes what `rank` sends. Only asked for two ranks or more.
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program);

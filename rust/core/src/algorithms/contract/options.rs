@@ -1,4 +1,4 @@
-//! Options of algorithms: what is allowed, and the checks.
+//! Options of algorithms: what is allowed, what is worth trying, and the checks.
 //!
 //! The default number of chunks of pipelined algorithms is ours: chunks of 512 KiB, at most 64 of
 //! them, after NCCL's step size of its Simple protocol (4 MiB buffer / 8 steps, NCCL 2.28).
@@ -31,6 +31,47 @@ pub struct OptionSpec {
     pub summary: &'static str,
     /// What values it takes.
     pub kind: OptionKind,
+    /// Values worth trying beside the default when the fastest is looked for.
+    pub candidates: &'static [Candidate],
+}
+
+/// A value of an option, as a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidate {
+    /// A whole number.
+    Int(i64),
+    /// A word.
+    Text(&'static str),
+}
+
+impl Candidate {
+    fn value(self) -> OptionValue {
+        match self {
+            Self::Int(value) => OptionValue::Int(value),
+            Self::Text(word) => OptionValue::Text(word.to_owned()),
+        }
+    }
+}
+
+/// Every combination of the defaults and candidates of the options that `given` leaves open, the
+/// defaults first.
+pub(super) fn combinations(about: &About, given: &Options) -> Vec<Options> {
+    let mut all = vec![given.clone()];
+    for spec in about.options {
+        if given.iter().any(|(name, _)| name == spec.name) {
+            continue;
+        }
+        let tried = spec.candidates.iter().map(|each| each.value());
+        let tried: Vec<OptionValue> = tried.collect();
+        let with = |options: &Options| {
+            let varied = |value: &OptionValue| options.clone().with(spec.name, value.clone());
+            let varied: Vec<Options> = tried.iter().map(varied).collect();
+            varied
+        };
+        let varied: Vec<Options> = all.iter().flat_map(with).collect();
+        all.extend(varied);
+    }
+    all
 }
 
 /// The option `chunks` of pipelined algorithms.
@@ -41,6 +82,12 @@ pub(in crate::algorithms) const CHUNKS: OptionSpec = OptionSpec {
         low: 1,
         high: 65_536,
     },
+    candidates: &[
+        Candidate::Int(1),
+        Candidate::Int(4),
+        Candidate::Int(16),
+        Candidate::Int(64),
+    ],
 };
 
 const DEFAULT_CHUNK_BYTES: u64 = 512 * 1024;

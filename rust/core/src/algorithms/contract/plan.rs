@@ -3,7 +3,7 @@
 use super::options;
 use super::{Algorithm, PlanError, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
-use crate::collective::{Collective, Payload, Problem};
+use crate::collective::{Collective, Options, Payload, Problem};
 use crate::schedule::{
     ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, verify, within,
 };
@@ -20,6 +20,20 @@ pub fn lookup(name: &str) -> Result<&'static dyn Algorithm, UnknownAlgorithm> {
 pub fn algorithms_for(collective: Collective) -> impl Iterator<Item = &'static dyn Algorithm> {
     let computes = move |a: &&dyn Algorithm| a.about().collectives.contains(&collective);
     ALGORITHMS.iter().copied().filter(computes)
+}
+
+/// The options to try when the fastest schedule of `algorithm` is looked for: the problem's own,
+/// completed by the defaults and by every combination of candidates that works.
+pub fn variants(algorithm: &dyn Algorithm, problem: &Problem) -> Vec<Options> {
+    let mut all = options::combinations(algorithm.about(), &problem.options);
+    all.retain(|options| {
+        let problem = Problem {
+            options: options.clone(),
+            ..problem.clone()
+        };
+        check_supported(algorithm, &problem).is_ok()
+    });
+    all
 }
 
 /// The schedule by which `algorithm` answers `problem`, proved to compute the collective.

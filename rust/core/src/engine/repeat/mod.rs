@@ -1,0 +1,7 @@
+//! Repetition: the steps of a loop are simulated until they repeat, then skipped.
+
+mod looped;
+mod recurrence;
+
+pub use looped::{Looped, Place, Segment, Skip};
+pub use recurrence::{Recurrence, solve};

@@ -1,0 +1,421 @@
+//! Work without sharing: times by a recurrence in whole ticks, no events.
+//!
+//! If no two operations are ever active together on any resource, each runs at the rate that its
+//! tightest resource gives it alone, and its times follow from those of its predecessors by maxima
+//! and sums: x(s+1) = A x(s) over (max, +). Whether that is so is seen from the times themselves:
+//! on each resource, every operation must be released at or after the end of the one listed before.
+//! Then each active operation is alone on a saturated resource, which is the condition of max-min
+//! fairness; the evolution that meets it at all times is unique, so this is the one. Where it does
+//! not hold there is no answer, and the event engine takes over.
+//!
+//! Ticks are picoseconds over the common denominator of all durations, in checked 128-bit integers,
+//! so times are exact. In a loop the state after a repetition is the end times of the last
+//! operations that later ones can look back to; when a state is an earlier one plus the same time
+//! everywhere (compared in full), every later period is the one between them, and is skipped. The
+//! search is Brent's: one earlier state is kept, and renewed at powers of two.
+
+use std::sync::atomic::Ordering;
+
+use num_integer::Integer;
+use rustc_hash::FxHashMap;
+
+use super::looped::{Looped, Skip};
+use crate::engine::fluid::{EngineError, Limits};
+use crate::engine::workload::Workload;
+
+const PS_PER_S: u128 = 1_000_000_000_000;
+
+/// The times of every operation, in ticks.
+#[derive(Debug, Clone)]
+pub struct Recurrence {
+    /// Ticks per picosecond.
+    pub ticks: i128,
+    /// What was left out.
+    pub skips: Vec<Skip>,
+    /// How much later each skipped period is than the one before, per skip.
+    pub shifts: Vec<i128>,
+    /// Operations evaluated.
+    pub n_evaluated: u64,
+    /// Last arrival of all.
+    pub last_arrival: i128,
+    released: Vec<i128>,
+    served: Vec<i128>,
+    arrived: Vec<i128>,
+    durations: Vec<i128>,
+}
+
+impl Recurrence {
+    /// Released, served and arrived time of an operation of the full list, in ticks.
+    pub fn times(&self, looped: &Looped, op: u64) -> [i128; 3] {
+        let place = looped.place(op, &self.skips);
+        let passed = self.skips.iter().zip(&self.shifts).take(place.n_passed);
+        let mut later: i128 = passed
+            .map(|(skip, shift)| shift * i128::from(skip.n_periods))
+            .sum();
+        if place.n_periods > 0 {
+            later += self.shifts[place.n_passed] * i128::from(place.n_periods);
+        }
+        let op = place.op as usize;
+        [&self.released, &self.served, &self.arrived].map(|times| times[op] + later)
+    }
+
+    /// A time rounded up to the picosecond.
+    pub fn ceil_ps(&self, time: i128) -> i128 {
+        Integer::div_ceil(&time, &self.ticks)
+    }
+
+    /// A time in picoseconds.
+    pub fn value_ps(&self, time: i128) -> f64 {
+        let (whole, rest) = time.div_mod_floor(&self.ticks);
+        whole as f64 + rest as f64 / self.ticks as f64
+    }
+
+    /// For how long each resource was in use, in picoseconds.
+    pub fn busy_ps(&self, looped: &Looped) -> Vec<f64> {
+        let mut busy = vec![0i128; looped.bodies.capacities.len()];
+        for (segment, range) in looped.segments.iter().zip(looped.body_ranges()) {
+            for op in range {
+                for incidence in looped.bodies.route(op) {
+                    busy[incidence.resource as usize] +=
+                        self.durations[op] * i128::from(segment.n_repeats);
+                }
+            }
+        }
+        busy.into_iter().map(|time| self.value_ps(time)).collect()
+    }
+}
+
+/// Durations of the operations of all bodies in ticks, and what else is a time.
+struct Clocked {
+    ticks: i128,
+    durations: Vec<i128>,
+    latencies: Vec<i128>,
+    software: Vec<i128>,
+}
+
+/// `None` where 128 bits do not hold the common denominator or the longest chain.
+fn clocked(looped: &Looped) -> Option<Clocked> {
+    let bodies = &looped.bodies;
+    let mut known: FxHashMap<(u64, u128, u32), (u128, u128)> = FxHashMap::default();
+    let mut exact = Vec::with_capacity(bodies.n_ops());
+    let mut ticks = 1u128;
+    for op in 0..bodies.n_ops() {
+        let Some((weight, capacity)) = tightest(bodies, op)? else {
+            exact.push((0, 1));
+            continue;
+        };
+        let key = (weight, capacity, bodies.op_sizes[op]);
+        let duration = if let Some(&duration) = known.get(&key) {
+            duration
+        } else {
+            let duration = duration_ps(bodies.size(op), weight, capacity)?;
+            ticks = (ticks / ticks.gcd(&duration.1)).checked_mul(duration.1)?;
+            known.insert(key, duration);
+            duration
+        };
+        exact.push(duration);
+    }
+    let ticks = i128::try_from(ticks).ok()?;
+    let whole = |ps: &u64| i128::from(*ps).checked_mul(ticks);
+    let durations = exact
+        .iter()
+        .map(|&(n, d)| i128::try_from(n).ok()?.checked_mul(ticks / d as i128));
+    let clocked = Clocked {
+        ticks,
+        durations: durations.collect::<Option<_>>()?,
+        latencies: bodies
+            .latencies_ps
+            .iter()
+            .map(whole)
+            .collect::<Option<_>>()?,
+        software: bodies
+            .software_ps
+            .iter()
+            .map(whole)
+            .collect::<Option<_>>()?,
+    };
+    // No time exceeds the latest start plus everything one behind the other.
+    let mut latest = whole(bodies.starts_ps.iter().max().unwrap_or(&0))?;
+    for (segment, range) in looped.segments.iter().zip(looped.body_ranges()) {
+        for op in range {
+            let route = bodies.op_routes[op] as usize;
+            let each = clocked.durations[op]
+                .checked_add(clocked.latencies[route])?
+                .checked_add(clocked.software[route])?;
+            let all = each.checked_mul(i128::from(segment.n_repeats))?;
+            latest = latest.checked_add(all)?;
+        }
+    }
+    // Room for the difference of two times and for rounding up.
+    latest.checked_mul(4)?.checked_add(ticks)?;
+    Some(clocked)
+}
+
+/// Weight and capacity of the tightest resource of an operation that loads one.
+#[expect(
+    clippy::option_option,
+    reason = "an overflow, nothing to load, and a resource differ"
+)]
+fn tightest(bodies: &Workload, op: usize) -> Option<Option<(u64, u128)>> {
+    if bodies.size(op).0 == 0 {
+        return Some(None);
+    }
+    let mut tightest: Option<(u64, u128)> = None;
+    for incidence in bodies.route(op) {
+        let (weight, capacity) = (
+            incidence.weight,
+            bodies.capacities[incidence.resource as usize],
+        );
+        let slower = match tightest {
+            None => true,
+            Some((w, c)) => {
+                u128::from(weight).checked_mul(c)? > u128::from(w).checked_mul(capacity)?
+            }
+        };
+        if slower {
+            tightest = Some((weight, capacity));
+        }
+    }
+    Some(tightest)
+}
+
+/// `size / (capacity / weight)` in picoseconds, as a reduced fraction.
+fn duration_ps(size: (u128, u64), weight: u64, capacity: u128) -> Option<(u128, u128)> {
+    let reduced = |n: u128, d: u128| {
+        let common = n.gcd(&d);
+        (n / common, d / common)
+    };
+    let (work, denominator) = reduced(size.0.checked_mul(PS_PER_S)?, size.1.into());
+    let (weight, capacity) = reduced(weight.into(), capacity);
+    let (work, capacity) = reduced(work, capacity);
+    let (weight, denominator) = reduced(weight, denominator);
+    Some((
+        work.checked_mul(weight)?,
+        denominator.checked_mul(capacity)?,
+    ))
+}
+
+/// Repetitions between two looks at the cancel flag.
+const CANCEL_EVERY: u64 = 1024;
+
+/// Times by the recurrence; `None` where operations share a resource, or 128 bits do not suffice.
+pub fn solve(looped: &Looped, limits: Limits) -> Result<Option<Recurrence>, EngineError> {
+    let Some(clocked) = clocked(looped) else {
+        return Ok(None);
+    };
+    let mut stepper = Stepper::new(looped, clocked);
+    let reaches = looped.reaches();
+    for (index, range) in looped.body_ranges().into_iter().enumerate() {
+        let segment = looped.segments[index];
+        let mut watch = Watch::new(&stepper, range.len(), reaches[index] as usize);
+        let mut repeat = 0;
+        while repeat < segment.n_repeats {
+            if !stepper.body(range.clone()) {
+                return Ok(None);
+            }
+            repeat += 1;
+            if stepper.n_evaluated() > limits.events {
+                return Err(EngineError::EventLimit {
+                    limit: limits.events,
+                });
+            }
+            let cancelled = || limits.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
+            if repeat.is_multiple_of(CANCEL_EVERY) && cancelled() {
+                return Err(EngineError::Interrupted);
+            }
+            if segment.n_repeats == 1 || !watch.open {
+                continue;
+            }
+            if let Some((first, shift)) = watch.seen_before(&stepper, repeat) {
+                let period = repeat - first;
+                let n_periods = (segment.n_repeats - repeat) / period;
+                watch.open = false;
+                if n_periods > 0 {
+                    stepper.skip(
+                        shift,
+                        n_periods,
+                        (first * range.len() as u64) as usize + watch.from,
+                    );
+                    stepper.skips.push(Skip {
+                        segment: index,
+                        first,
+                        period,
+                        n_periods,
+                    });
+                    repeat += period * n_periods;
+                }
+            }
+        }
+    }
+    Ok(Some(stepper.finish()))
+}
+
+/// Evaluates operation after operation of the shortened list.
+struct Stepper<'l> {
+    bodies: &'l Workload,
+    clocked: Clocked,
+    released: Vec<i128>,
+    served: Vec<i128>,
+    arrived: Vec<i128>,
+    /// End of the last operation on each resource.
+    free_at: Vec<i128>,
+    /// The last operation, as a count, whose start time held it back, not a predecessor.
+    last_start: usize,
+    /// How much later everything really is, for the skipped periods before.
+    later: i128,
+    last_arrival: i128,
+    /// The operations before this one are in `last_arrival`.
+    n_counted: usize,
+    skips: Vec<Skip>,
+    shifts: Vec<i128>,
+}
+
+impl<'l> Stepper<'l> {
+    fn new(looped: &'l Looped, clocked: Clocked) -> Self {
+        Self {
+            bodies: &looped.bodies,
+            clocked,
+            released: Vec::new(),
+            served: Vec::new(),
+            arrived: Vec::new(),
+            free_at: vec![0; looped.bodies.capacities.len()],
+            last_start: 0,
+            later: 0,
+            last_arrival: 0,
+            n_counted: 0,
+            skips: Vec::new(),
+            shifts: Vec::new(),
+        }
+    }
+
+    fn n_evaluated(&self) -> u64 {
+        self.served.len() as u64
+    }
+
+    /// Evaluates one repetition of a body; false if two operations share a resource.
+    fn body(&mut self, range: std::ops::Range<usize>) -> bool {
+        range.into_iter().all(|op| self.step(op))
+    }
+
+    #[inline]
+    fn step(&mut self, op: usize) -> bool {
+        let bodies = self.bodies;
+        let at = self.served.len();
+        let route = bodies.op_routes[op] as usize;
+        let software = self.clocked.software[route];
+        let start_ps = bodies.start_ps(op);
+        let start = i128::from(start_ps) * self.clocked.ticks - self.later + software;
+        let data = bodies.depends_on.row(op).iter();
+        let data = data.map(|&distance| self.arrived[at - distance as usize] + software);
+        let order = bodies.follows.row(op).iter();
+        let order = order.map(|&distance| self.served[at - distance as usize]);
+        let released = match data.chain(order).max() {
+            Some(preds) if preds >= start => preds,
+            _ => {
+                self.last_start = at + 1;
+                start
+            }
+        };
+        let duration = self.clocked.durations[op];
+        let served = released + duration;
+        if duration > 0 {
+            for incidence in bodies.routes.row(route) {
+                let free_at = &mut self.free_at[incidence.resource as usize];
+                if released < *free_at {
+                    return false;
+                }
+                *free_at = served;
+            }
+        }
+        self.released.push(released);
+        self.served.push(served);
+        self.arrived.push(served + self.clocked.latencies[route]);
+        true
+    }
+
+    /// Takes everything from operation `from` on, and all that follows, as `n_periods` later.
+    fn skip(&mut self, shift: i128, n_periods: u64, from: usize) {
+        self.count(from);
+        self.later += shift * i128::from(n_periods);
+        self.shifts.push(shift);
+    }
+
+    fn count(&mut self, until: usize) {
+        for &arrived in &self.arrived[self.n_counted..until] {
+            self.last_arrival = self.last_arrival.max(arrived + self.later);
+        }
+        self.n_counted = until;
+    }
+
+    fn finish(mut self) -> Recurrence {
+        self.count(self.arrived.len());
+        Recurrence {
+            ticks: self.clocked.ticks,
+            skips: self.skips,
+            shifts: self.shifts,
+            n_evaluated: self.served.len() as u64,
+            last_arrival: self.last_arrival,
+            released: self.released,
+            served: self.served,
+            arrived: self.arrived,
+            durations: self.clocked.durations,
+        }
+    }
+}
+
+/// Looks for a state of one loop that has been there before.
+struct Watch {
+    /// First operation of the loop in the shortened list.
+    from: usize,
+    n_ops: usize,
+    reach: usize,
+    /// The repetition after which the kept state was taken.
+    kept: Option<u64>,
+    /// The repetition at which the kept state is renewed.
+    renew_at: u64,
+    open: bool,
+}
+
+impl Watch {
+    fn new(stepper: &Stepper, n_ops: usize, reach: usize) -> Self {
+        Self {
+            from: stepper.served.len(),
+            n_ops,
+            reach,
+            kept: None,
+            renew_at: 1,
+            open: true,
+        }
+    }
+
+    /// The repetition whose end state, plus a time, is that after `repeat`; and that time.
+    fn seen_before(&mut self, stepper: &Stepper, repeat: u64) -> Option<(u64, i128)> {
+        // The state must lie in this loop: a later one looks the same only if it does.
+        if repeat as usize * self.n_ops < self.reach {
+            return None;
+        }
+        let found = self
+            .kept
+            .and_then(|kept| self.shift(stepper, kept).map(|s| (kept, s)));
+        if found.is_none() && repeat >= self.renew_at {
+            self.kept = Some(repeat);
+            self.renew_at = 2 * repeat;
+        }
+        found
+    }
+
+    /// The time between the state after repetition `kept` and the present one, if it is the same
+    /// for every operation, and no start time mattered since.
+    fn shift(&self, stepper: &Stepper, kept: u64) -> Option<i128> {
+        let then = self.from + kept as usize * self.n_ops;
+        let now = stepper.served.len();
+        let (a, b) = (
+            &stepper.served[then - self.reach..then],
+            &stepper.served[now - self.reach..now],
+        );
+        let shift = b.last()? - a.last()?;
+        let same = a.iter().zip(b).rev().all(|(a, b)| b - a == shift);
+        let free = shift == 0 || stepper.last_start <= then;
+        (same && free && shift >= 0).then_some(shift)
+    }
+}

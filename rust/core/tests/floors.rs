@@ -1,0 +1,102 @@
+//! What an algorithm promises to a search for the fastest: its floor is no higher than what its
+//! schedules do, and its variants are schedules.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use cm_core::algorithms::{ALGORITHMS, Algorithm, lookup, schedule, variants};
+use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem};
+use cm_core::ids::RankId;
+use cm_core::schedule::{Bytes, Schedule, ScheduleStats};
+use cm_core::team::{Level, Team};
+
+/// Even teams have two groups, so that hierarchies run on them too.
+fn team(n: u32) -> Team {
+    if !n.is_multiple_of(2) {
+        return Team::flat(n);
+    }
+    let groups = [0..n / 2, n / 2..n].map(|group| group.map(RankId).collect());
+    let level = Level {
+        name: "node".to_owned(),
+        groups: groups.to_vec(),
+    };
+    Team::new(n, vec![level]).unwrap()
+}
+
+/// Transfers in the longest chain of data edges, by the definition.
+fn longest_data_chain(schedule: &Schedule) -> u32 {
+    let mut length: Vec<u32> = Vec::with_capacity(schedule.len());
+    for row in schedule.depends_on().rows() {
+        let before = row.iter().map(|&other| length[other as usize]).max();
+        length.push(before.unwrap_or(0) + 1);
+    }
+    length.into_iter().max().unwrap_or(0)
+}
+
+fn check_floor(algorithm: &dyn Algorithm, problem: &Problem) {
+    let schedule = schedule(algorithm, problem).unwrap();
+    let floor = algorithm.floor(problem);
+    let (name, n) = (algorithm.name(), problem.n_ranks());
+    let options = &problem.options;
+    let what = format!(
+        "{name} {} n={n} {options:?}: {floor:?}",
+        problem.collective.name()
+    );
+    assert!(floor.hops <= longest_data_chain(&schedule), "{what}");
+    let stats = ScheduleStats::of(&schedule);
+    let reached =
+        |bytes: &Bytes| u128::from(floor.bytes) * u128::from(bytes.denominator) <= bytes.numerator;
+    let mut each = stats.sent.iter().chain(&stats.received);
+    assert!(
+        floor.bytes == 0 || each.any(reached),
+        "{what}: {:?}",
+        stats.sent
+    );
+}
+
+#[test]
+fn no_schedule_does_less_than_the_floor_of_its_algorithm() {
+    for algorithm in ALGORITHMS {
+        for &collective in algorithm.about().collectives {
+            for n in 2..=20 {
+                let team = team(n);
+                for size in [1, 1000, 3 << 20] {
+                    let payload = match collective {
+                        Collective::Barrier => Payload::None,
+                        _ => Payload::Bytes(size),
+                    };
+                    let mut problem = Problem::new(collective, &team, payload);
+                    if problem.check().is_err() || algorithm.supports(&problem).is_err() {
+                        continue;
+                    }
+                    for options in variants(*algorithm, &problem) {
+                        problem.options = options;
+                        check_floor(*algorithm, &problem);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn variants_are_all_combinations_with_the_default_first() {
+    let team = team(8);
+    let ring = lookup("hierarchical").unwrap();
+    let mut problem = Problem::new(Collective::AllReduce, &team, Payload::Bytes(8));
+    let order = |word: &str| Options::default().with("order", OptionValue::Text(word.to_owned()));
+    let found = variants(ring, &problem);
+    assert_eq!(found[0], Options::default());
+    assert!(found.contains(&order("inter_first")));
+    // What the caller has chosen stays chosen.
+    problem.options = order("intra_first");
+    let fixed = variants(ring, &problem);
+    assert!(
+        fixed
+            .iter()
+            .all(|each| each.text("order") == Some("intra_first"))
+    );
+    assert!(fixed.len() < found.len());
+    // What no schedule can be made of is left out: on a flat team there is no hierarchy.
+    let flat = Team::flat(8);
+    let problem = Problem::new(Collective::AllReduce, &flat, Payload::Bytes(8));
+    assert!(variants(ring, &problem).is_empty());
+}
