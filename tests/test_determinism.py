@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -142,6 +143,15 @@ def test_a_forked_child_computes_too() -> None:
     child.join()
 
 
+@pytest.fixture
+def keyboard() -> Iterator[None]:
+    """Let SIGINT interrupt, also where the suite runs in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_ctrl_c_ends_a_batch() -> None:
     # Minutes of work; the signal arrives with the first report of progress.
     long = cm.grid(
@@ -154,6 +164,19 @@ def test_ctrl_c_ends_a_batch() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         cm.sweep(long, progress=interrupt)
+
+
+@pytest.mark.usefixtures("keyboard")
+def test_ctrl_c_ends_a_long_simulation() -> None:
+    # A timer stands for the user; the simulation takes many times as long.
+    before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cm.simulate(FABRIC, "all_to_all", size_bytes=10**9, routing="hash", algorithm="direct")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_error_in_the_progress_callback_ends_a_batch() -> None:

@@ -83,7 +83,7 @@ fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
 struct Groups<'a> {
     /// Group per fabric node.
     of_node: Vec<Option<u32>>,
-    n_groups: usize,
+    count: usize,
     /// The level whose containers the groups are; none where each rank is one.
     level: Option<&'a ContainerLevel>,
 }
@@ -98,9 +98,9 @@ struct Border {
 impl Groups<'_> {
     fn border(&self, links: &[&Link], nodes: &[NodeId]) -> Border {
         let mut border = Border {
-            leaving: vec![0; self.n_groups],
-            entering: vec![0; self.n_groups],
-            members: vec![Vec::new(); self.n_groups],
+            leaving: vec![0; self.count],
+            entering: vec![0; self.count],
+            members: vec![Vec::new(); self.count],
         };
         for link in links {
             let (from, to) = (
@@ -141,7 +141,7 @@ fn all_groups<'a>(fabric: &'a Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec
     }
     let mut groups = vec![Groups {
         of_node: single,
-        n_groups: nodes.len(),
+        count: nodes.len(),
         level: None,
     }];
     for level in fabric.levels() {
@@ -153,7 +153,7 @@ fn all_groups<'a>(fabric: &'a Fabric, is_rank: &[bool], nodes: &[NodeId]) -> Vec
         for of_node in [ranks_only, level.container_of.clone()] {
             groups.push(Groups {
                 of_node,
-                n_groups: level.n_containers as usize,
+                count: level.n_containers as usize,
                 level: Some(level),
             });
         }
@@ -191,7 +191,7 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
     for groups in all_groups(fabric, &is_rank, demand.nodes) {
         let border = groups.border(&links, demand.nodes);
         let name = |group: usize| groups.name(fabric, demand.nodes, &border.members[group]);
-        let occupied: Vec<usize> = (0..groups.n_groups)
+        let occupied: Vec<usize> = (0..groups.count)
             .filter(|&g| !border.members[g].is_empty())
             .collect();
         if occupied.len() < 2 {

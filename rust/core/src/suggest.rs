@@ -1,7 +1,7 @@
 //! Nearest names for an unknown one: every registry look-up that fails tells what was probably meant.
 
 /// The names of `known` nearest to `given`, best first: at most three, at most a third of the
-/// longer name away (Levenshtein distance), ties in registry order.
+/// longer name away (typing errors), ties in registry order.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scored: Vec<(usize, usize, &str)> = known
         .into_iter()
@@ -34,19 +34,24 @@ pub fn hint<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -
     }
 }
 
+/// Insertions, deletions, substitutions and swaps of neighbors (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substituted.min(row[j - 1] + 1).min(last[j] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -60,6 +65,7 @@ mod tests {
             nearest("al_reduce", ["reduce", "all_reduce", "barrier"]),
             ["all_reduce", "reduce"]
         );
+        assert_eq!(nearest("rign", ["direct", "ring"]), ["ring"]); // one swap
         assert!(nearest("zzz", ["ring", "direct"]).is_empty());
         assert_eq!(hint("zzz", ["ring", "direct"]), "known: ring, direct");
     }
