@@ -3,15 +3,15 @@
 //! The work runs on a thread of its own; the calling thread polls for signals. Signals reach only
 //! Python's main thread, so a call from another thread cannot be interrupted, as everywhere else.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-/// Time between two looks at signals: well under the 0.2 s in which Ctrl-C must end a sweep.
+/// Time between two looks at signals: well under the 0.2 s in which Ctrl-C must end a run.
 const POLL: Duration = Duration::from_millis(20);
 
 /// What to tell about a long run: a callback `(done, total)`, the count, and the total.
@@ -30,57 +30,46 @@ impl Progress<'_, '_> {
 }
 
 /// Runs `work` to its end, or until a signal or the progress callback raises.
-pub(crate) fn interruptible<T: Send>(
+///
+/// After an interruption nobody waits for the worker: it owns all that it uses, looks at `cancel`
+/// between events, and its result is dropped with the channel. It holds no Python object.
+pub(crate) fn interruptible<T: Send + 'static>(
     py: Python<'_>,
-    work: impl FnOnce(&AtomicBool) -> T + Send,
+    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
     progress: Option<&Progress<'_, '_>>,
 ) -> PyResult<T> {
-    let cancel = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (sender, receiver) = channel();
-        let cancel = &cancel;
-        let worker = scope.spawn(move || {
-            // The receiver may be gone after an interruption.
-            let _ = sender.send(work(cancel));
-        });
-        let receiver = Mutex::new(receiver);
-        loop {
-            let received = py.detach(|| {
-                receiver
-                    .lock()
-                    .expect("only this thread locks it")
-                    .recv_timeout(POLL)
-            });
-            match received {
-                Ok(value) => {
-                    if let Some(progress) = progress {
-                        progress.tell()?;
-                    }
-                    return Ok(value);
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    let told = progress.map_or(Ok(()), Progress::tell);
-                    if let Err(error) = py.check_signals().and(told) {
-                        cancel.store(true, Ordering::Relaxed);
-                        // The worker borrows from this frame: wait for it, without the GIL.
-                        py.detach(|| {
-                            receiver
-                                .lock()
-                                .expect("only this thread locks it")
-                                .recv()
-                                .ok()
-                        });
-                        return Err(error);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    // Joined here, a panic of the worker stays on this side of the border.
-                    let _ = worker.join();
-                    let text =
-                        "the simulation ended unexpectedly; this is a defect, please report it";
-                    return Err(PyRuntimeError::new_err(text));
+    let cancel = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = channel();
+    let of_worker = cancel.clone();
+    std::thread::Builder::new()
+        .name("cm-worker".to_owned())
+        .spawn(move || {
+            // The receiver is gone after an interruption.
+            let _ = sender.send(work(&of_worker));
+        })?;
+    let receiver = Mutex::new(receiver);
+    let wait = || {
+        let receiver = receiver.lock().expect("only this thread locks it");
+        receiver.recv_timeout(POLL)
+    };
+    let tell = || progress.map_or(Ok(()), Progress::tell);
+    loop {
+        match py.detach(wait) {
+            Ok(value) => {
+                tell()?;
+                return Ok(value);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = py.check_signals().and_then(|()| tell()) {
+                    cancel.store(true, Ordering::Relaxed);
+                    return Err(error);
                 }
             }
+            // The worker panicked, which stays on this side of the border.
+            Err(RecvTimeoutError::Disconnected) => {
+                let text = "the simulation ended unexpectedly; this is a defect, please report it";
+                return Err(PyRuntimeError::new_err(text));
+            }
         }
-    })
+    }
 }

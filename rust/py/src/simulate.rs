@@ -271,7 +271,7 @@ pub(crate) fn simulate_flows(
 
 fn run(
     py: Python<'_>,
-    work: impl FnOnce(&AtomicBool) -> Result<Simulation, Error> + Send,
+    work: impl FnOnce(&AtomicBool) -> Result<Simulation, Error> + Send + 'static,
 ) -> PyResult<PyRun> {
     let simulation = interruptible(py, work, None)?.map_err(|error| raise(py, error))?;
     Ok(PyRun {
@@ -520,7 +520,8 @@ impl PyRun {
 
     /// The proof that the rates were max-min fair; repeats the run to record it.
     fn certificate(&self, py: Python<'_>) -> PyResult<PyCertificate> {
-        let certificate = py.detach(|| self.simulation.certificate());
+        let simulation = self.simulation.clone();
+        let certificate = interruptible(py, move |_| simulation.certificate(), None)?;
         let certificate = certificate.map_err(|error| raise(py, error))?;
         Ok(PyCertificate::new(self.simulation.clone(), certificate))
     }

@@ -100,21 +100,22 @@ type Answers = Vec<Option<Result<Answer, Error>>>;
 
 fn answers(
     py: Python<'_>,
-    questions: &[Option<Question>],
+    questions: Vec<Option<Question>>,
     threads: Option<usize>,
     on_progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Answers> {
     let pool = pool(py, threads)?;
-    let done = AtomicU64::new(0);
+    let done = Arc::new(AtomicU64::new(0));
     let total = questions.len() as u64;
     let progress = on_progress.map(|callback| Progress {
         callback,
         done: &done,
         total,
     });
+    let of_worker = done.clone();
     interruptible(
         py,
-        |cancel| pool.install(|| cm_core::sweep::sweep(questions, &done, cancel)),
+        move |cancel| pool.install(|| cm_core::sweep::sweep(&questions, &of_worker, cancel)),
         progress.as_ref(),
     )
 }
@@ -132,7 +133,7 @@ pub(crate) fn sweep<'py>(
         .iter()
         .map(|case| case.as_ref().map(|case| case.get().question.clone()))
         .collect();
-    let answers = answers(py, &questions, threads, on_progress.as_ref())?;
+    let answers = answers(py, questions, threads, on_progress.as_ref())?;
     let ok = || {
         answers
             .iter()
@@ -178,7 +179,7 @@ pub(crate) fn times_ps<'py>(
         question.payload = Payload::Bytes(size);
         questions.push(Some(question));
     }
-    let answers = answers(py, &questions, threads, None)?;
+    let answers = answers(py, questions, threads, None)?;
     let times = answers.into_iter().flatten().map(|answer| match answer {
         Ok(answer) => Ok(answer.time_ps as i64),
         Err(error) => Err(raise(py, error)),
