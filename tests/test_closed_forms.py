@@ -30,7 +30,7 @@ def apart(n: int) -> list[int]:
     return list(range(0, 2 * n, 2))
 
 
-@pytest.mark.parametrize("n", [3, 5, 16, 17, 64])
+@pytest.mark.parametrize("n", [3, 5, 16, 17, 64, 768])
 def test_ring_all_reduce_sends_2n_minus_2_nths_through_the_ports(n: int) -> None:
     # Every rank sends S/n in each of 2(n-1) steps. Neighbors in a package have the faster sibling
     # link, but every second hop leaves the package and paces the ring.
@@ -51,7 +51,7 @@ def test_a_ring_gathers_or_scatters_in_n_minus_1_steps(collective: str, n: int) 
     check(r, (n - 1) / n * S / B)
 
 
-@pytest.mark.parametrize("n", [64, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [64, 768])
 def test_direct_all_to_all_is_bound_by_the_seven_ports(n: int) -> None:
     # Of the n - 1 messages of S/n, the one to the sibling takes the sibling link; n - 2 share the
     # ports. All ports, in and out, are equally loaded, so all these flows have the same rate.
@@ -99,6 +99,29 @@ def test_a_binomial_tree_halves_what_it_scatters(collective: str, n: int) -> Non
     # The root sends S/2, S/4, ..., S/n one behind the other.
     r = cm.simulate(FABRIC, collective, size_bytes=S, ranks=apart(n), algorithm="binomial_tree")
     check(r, (n - 1) / n * S / B)
+
+
+@pytest.mark.parametrize("chunks", [1, 16])
+def test_a_double_binary_tree_of_two_sends_each_half_up_and_down(chunks: int) -> None:
+    # Each rank is the root of one tree: S/2 goes up, S/2 comes down, either way; S per direction.
+    r = cm.simulate(
+        FABRIC, "all_reduce", size_bytes=S, ranks=apart(2), algorithm="double_binary_tree",
+        chunks=chunks,
+    )  # fmt: skip
+    check(r, S / B)
+
+
+@pytest.mark.parametrize(("n", "depth"), [(5, 2), (8, 2), (24, 4), (48, 5)])
+def test_a_double_binary_tree_sends_the_vector_twice(n: int, depth: int) -> None:
+    # An inner rank sends half of the vector to its parent and to two children in one tree, and to
+    # its parent in the other: 2 S. In a step it sends at most these four chunks of S/2K, so the
+    # 2 depth + K + 1 steps, depth = floor(log2(n-1)), of the pipeline take at most 2 S/K each.
+    chunks = 64
+    r = cm.simulate(
+        FABRIC, "all_reduce", size_bytes=S, ranks=apart(n), algorithm="double_binary_tree",
+        chunks=chunks,
+    )  # fmt: skip
+    assert 2 * S / B <= r.time_s <= 2 * S / B * (2 * depth + chunks + 1) / chunks
 
 
 @pytest.mark.parametrize("order", ["intra_first", "inter_first"])
