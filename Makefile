@@ -78,7 +78,8 @@ fmt: $(VENV)/.dev ## format the sources in place
 	@$(BIN)/ruff format --quiet .
 
 bench: build target/tools/bin/gungraun-runner ## benchmarks: the package, the core, and instruction counts with their limits
-	@set -- benches/*.py; [ ! -e "$$1" ] || $(BIN)/python -m pytest --quiet --benchmark-enable benches/*.py
+	@$(BIN)/python -m pytest --quiet --benchmark-enable --benchmark-columns=min,median,max \
+	    --benchmark-sort=name benches/*.py
 	@cargo bench --quiet --locked -p cm-core --bench engine
 	@command -v valgrind >/dev/null || { echo 'make: instruction counts need valgrind' >&2; exit 1; }
 	@PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo bench --quiet --locked -p cm-core --bench instructions

@@ -1,12 +1,15 @@
-"""End to end through the installed wheel: the speeds that the project promises.
+"""End to end through the installed wheel, against the speeds that the project promises.
 
-`make bench` prints the figures; each limit is asserted on the best round, with the machine's noise
-left out, so that a promise that is not kept fails.
+`make bench` prints pytest-benchmark's table and, below it, each figure beside its promise and their
+ratio (also in target/benchmark.md). Wall time depends on what else the machine does, so nothing
+fails here; the gate on regressions is the instruction counts of `rust/core/benches`.
 """
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -15,34 +18,66 @@ import cm_collectives as cm
 
 FABRIC = cm.Fabric.preset("cm384")
 SIZE = 2**28
+REPORT = Path(__file__).parents[1] / "target" / "benchmark.md"
+
+SMALL = ("all_reduce", "ring", 64)
+LARGE = [("all_reduce", "ring", 768), ("all_to_all", "direct", 768)]
+
+Line = Callable[[str, float, float, str], None]
 
 
-def promise(benchmark: BenchmarkFixture, seconds: float, run: Callable[[], object]) -> None:
-    """Time `run`, and fail if its best round takes longer than promised."""
-    benchmark.pedantic(run, rounds=5, warmup_rounds=1)
-    benchmark.extra_info["limit_s"] = seconds
-    if benchmark.stats is not None:  # none with --benchmark-disable
-        assert benchmark.stats.stats.min < seconds
+@pytest.fixture(scope="module")
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    """Return a function that adds a figure and its promise to the report."""
+    lines = ["| what | figure | promised | figure/promise |", "| --- | --- | --- | --- |"]
+
+    def add(what: str, figure: float, promise: float, unit: str) -> None:
+        lines.append(
+            f"| {what} | {figure:.4g} {unit} | {promise:g} {unit} | {figure / promise:.2f} |"
+        )
+
+    yield add
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text("\n".join(lines) + "\n")
+    terminal: Any = request.config.pluginmanager.get_plugin("terminalreporter")
+    terminal.write_line("\n" + "\n".join(lines))
 
 
-@pytest.mark.parametrize(
-    ("collective", "algorithm", "ranks", "seconds"),
-    [
-        ("all_reduce", "ring", 64, 0.005),
-        ("all_reduce", "ring", 768, 5.0),
-        ("all_to_all", "direct", 768, 5.0),
-    ],
-)
+def timed(benchmark: BenchmarkFixture, run: Callable[[], object], rounds: int = 5) -> float:
+    """Return the median in seconds."""
+    benchmark.pedantic(run, rounds=rounds, warmup_rounds=1)
+    assert benchmark.stats is not None, "run with --benchmark-enable"
+    return float(benchmark.stats.stats.median)
+
+
+@pytest.mark.parametrize(("case", "promise_ms"), [(SMALL, 5), *((each, 5000) for each in LARGE)])
 def test_one_collective(
-    benchmark: BenchmarkFixture, collective: str, algorithm: str, ranks: int, seconds: float
+    benchmark: BenchmarkFixture, line: Line, case: tuple[str, str, int], promise_ms: float
 ) -> None:
+    collective, algorithm, ranks = case
+
     def run() -> cm.Result:
         return cm.simulate(FABRIC, collective, size_bytes=SIZE, ranks=ranks, algorithm=algorithm)
 
-    promise(benchmark, seconds, run)
+    what = f"{collective} {algorithm}, {ranks} ranks, sprayed, 256 MiB"
+    line(what, timed(benchmark, run) * 1e3, promise_ms, "ms")
 
 
-def test_a_thousand_scenarios_of_at_most_16_ranks(benchmark: BenchmarkFixture) -> None:
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_the_memory_of_one_collective(
+    line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    code = (
+        "import resource, cm_collectives as cm\n"
+        f"cm.simulate(cm.Fabric.preset('cm384'), {collective!r}, size_bytes={SIZE}, ranks={ranks},"
+        f" algorithm={algorithm!r})\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    kib = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    line(f"{collective} {algorithm}, {ranks} ranks: peak memory", int(kib) * 1024 / 1e9, 2, "GB")
+
+
+def test_a_thousand_scenarios_of_at_most_16_ranks(benchmark: BenchmarkFixture, line: Line) -> None:
     scenarios = cm.grid(
         fabric="cm384",
         collective=["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast"],
@@ -50,25 +85,38 @@ def test_a_thousand_scenarios_of_at_most_16_ranks(benchmark: BenchmarkFixture) -
         size_bytes=[2**exponent for exponent in range(10, 30)],
         routing=["spray", "dest"],
     )
-    assert len(scenarios) == 1000
-    promise(benchmark, 2.0, lambda: cm.sweep(scenarios))
+    what = f"{len(scenarios)} scenarios of at most 16 ranks, algorithm auto"
+    line(what, timed(benchmark, lambda: cm.sweep(scenarios)), 2, "s")
 
 
-def _start(code: str) -> None:
+def started(code: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_bare_python_for_comparison(benchmark: BenchmarkFixture) -> None:
-    benchmark.pedantic(_start, args=("pass",), rounds=20, warmup_rounds=1)
+def test_starting_python(benchmark: BenchmarkFixture) -> None:
+    timed(benchmark, lambda: started("pass"), rounds=20)
 
 
-def test_importing_the_package(benchmark: BenchmarkFixture) -> None:
-    # 60 ms above bare Python, for which 40 ms are allowed here.
-    benchmark.pedantic(_start, args=("import cm_collectives",), rounds=20, warmup_rounds=1)
-    if benchmark.stats is not None:
-        assert benchmark.stats.stats.min < 0.1
+def test_importing_the_package(benchmark: BenchmarkFixture, line: Line) -> None:
+    # The import alone, as the new interpreter itself measures it.
+    code = (
+        "import time; begin = time.perf_counter(); import cm_collectives\n"
+        "print(time.perf_counter() - begin)"
+    )
+    seconds: list[float] = []
+
+    def run() -> None:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        seconds.append(float(done.stdout))
+
+    timed(benchmark, run, rounds=20)
+    line("import cm_collectives", sorted(seconds)[len(seconds) // 2] * 1e3, 60, "ms")
 
 
-def test_a_remembered_query(benchmark: BenchmarkFixture) -> None:
-    FABRIC.time_s("all_reduce", size_bytes=SIZE, ranks=16, algorithm="ring")
-    benchmark(lambda: FABRIC.time_s("all_reduce", size_bytes=SIZE, ranks=16, algorithm="ring"))
+def test_a_remembered_query(benchmark: BenchmarkFixture, line: Line) -> None:
+    def query() -> float:
+        return FABRIC.time_s("all_reduce", size_bytes=SIZE, ranks=16, algorithm="ring")
+
+    benchmark(query)
+    assert benchmark.stats is not None, "run with --benchmark-enable"
+    line("a repeated cost query", benchmark.stats.stats.median * 1e6, 2, "us")

@@ -35,14 +35,13 @@ class Asked(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """The numbers of a run; a pickled result carries them."""
+    """The numbers of a run; a pickled result carries them, and its digest."""
 
     time_ps: int
     bound_ps: int
     route_bound_ps: int
     exactness: str
     engine: str
-    digest: str
     n_events: int
     algorithms: tuple[str, ...]
 
@@ -88,7 +87,7 @@ class Result:
     (1000000000, 'ring', 'exact')
     """
 
-    __slots__ = ("_answer", "_asked", "_extra", "_frames", "_replay", "_run")
+    __slots__ = ("_answer", "_asked", "_digest", "_extra", "_frames", "_replay", "_run")
 
     def __init__(
         self,
@@ -97,12 +96,14 @@ class Result:
         *,
         extra: pl.DataFrame | None = None,
         answer: _Answer | None = None,
+        digest: str | None = None,
     ) -> None:
         self._asked = asked
         self._replay = replay
         self._extra = extra  # columns of a flows frame, which stand before the times
         self._frames: dict[str, pl.DataFrame] = {}
         self._run: _core.Run | None = None
+        self._digest = digest
         self._answer = answer or _answer_of(self._again())
 
     def _again(self) -> _core.Run:
@@ -186,7 +187,9 @@ class Result:
     @property
     def digest(self) -> str:
         """Hexadecimal digest of question and answer, equal on every machine and in any process."""
-        return self._answer.digest
+        if self._digest is None:
+            self._digest = self._again().digest
+        return self._digest
 
     @property
     def n_events(self) -> int:
@@ -335,7 +338,7 @@ class Result:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the numbers and the question."""
-        return _unpickled, (self._asked, self._replay, self._extra, self._answer)
+        return _unpickled, (self._asked, self._replay, self._extra, self._answer, self.digest)
 
     def __repr__(self) -> str:
         """Tell the question, the time, the bandwidths and how close to the bound it is."""
@@ -371,14 +374,15 @@ def _answer_of(run: _core.Run) -> _Answer:
         route_bound_ps=run.route_bound_ps,
         exactness=run.exactness,
         engine=run.engine,
-        digest=run.digest,
         n_events=run.n_events,
         algorithms=tuple(run.algorithms),
     )
 
 
-def _unpickled(asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer) -> Result:
-    return Result(asked, replay, extra=extra, answer=answer)
+def _unpickled(
+    asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer, digest: str
+) -> Result:
+    return Result(asked, replay, extra=extra, answer=answer, digest=digest)
 
 
 class Certificate:
