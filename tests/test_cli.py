@@ -237,6 +237,12 @@ def test_algorithms_are_listed(capsys: Capture) -> None:
     assert rows == cm.algorithms().filter(collective="barrier").to_dicts()
 
 
+def test_perf_speaks_of_no_rows(capsys: Capture) -> None:
+    status, line = failure(capsys, "perf", "all_reduce", "-g", 4, "--algorithm", "rign")
+    assert status == 2
+    assert line == "cm-collectives: unknown algorithm 'rign'; did you mean ring?\n"
+
+
 def test_the_table_of_algorithms_fits_a_terminal_and_names_the_options(capsys: Capture) -> None:
     assert run("algorithms", "--collective", "all_reduce") == 0
     lines = capsys.readouterr().out.splitlines()

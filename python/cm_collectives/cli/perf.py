@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cm_collectives.errors import ArgumentError
+from cm_collectives.errors import ArgumentError, CmError
 
 from .nccl import (
     RunHeader,
@@ -189,7 +189,11 @@ def _answers(chosen: argparse.Namespace, fabric: cm.Fabric, n_ranks: int) -> pl.
         root=pl.lit(chosen.root, dtype=pl.Int64),
         options=pl.lit(options),
     )
-    return sweep(scenarios, {fabric.name: fabric}, on_error="raise").drop("error")
+    try:
+        return sweep(scenarios, {fabric.name: fabric}, on_error="raise").drop("error")
+    except CmError as error:
+        # The user wrote no rows; what is wrong with the first is wrong with all of them.
+        raise type(error)(str(error).removeprefix("row 0: ")) from None
 
 
 def _readable(frame: pl.DataFrame) -> pl.DataFrame:
