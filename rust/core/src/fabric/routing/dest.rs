@@ -29,22 +29,6 @@ pub(super) const ENTRY: Entry = Entry {
 struct Dest;
 
 impl Routing for Dest {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        DOC
-    }
-
-    fn needs_links(&self) -> bool {
-        true
-    }
-
-    fn per_occurrence(&self) -> bool {
-        false
-    }
-
     fn route(
         &self,
         network: &Network<'_>,

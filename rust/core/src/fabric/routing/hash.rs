@@ -47,18 +47,6 @@ struct Hash {
 }
 
 impl Routing for Hash {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        DOC
-    }
-
-    fn needs_links(&self) -> bool {
-        true
-    }
-
     fn per_occurrence(&self) -> bool {
         true
     }

@@ -33,14 +33,14 @@ use crate::suggest;
 
 /// A rule that picks links.
 pub trait Routing: Sync + Send + std::fmt::Debug {
-    /// The name users type.
-    fn name(&self) -> &'static str;
-    /// What it does, in one line.
-    fn doc(&self) -> &'static str;
     /// Whether it picks single links, and so needs [`Network::of_links`].
-    fn needs_links(&self) -> bool;
+    fn needs_links(&self) -> bool {
+        true
+    }
     /// Whether the same pair may take another route at its next occurrence.
-    fn per_occurrence(&self) -> bool;
+    fn per_occurrence(&self) -> bool {
+        false
+    }
     /// The route of the `occurrence`-th flow from `src` to `dst`; from a node to itself it is
     /// empty.
     ///

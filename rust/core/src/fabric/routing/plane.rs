@@ -33,22 +33,6 @@ struct Plane {
 }
 
 impl Routing for Plane {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        DOC
-    }
-
-    fn needs_links(&self) -> bool {
-        true
-    }
-
-    fn per_occurrence(&self) -> bool {
-        false
-    }
-
     fn route(
         &self,
         network: &Network<'_>,

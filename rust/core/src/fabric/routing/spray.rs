@@ -38,19 +38,7 @@ struct Part {
 }
 
 impl Routing for Spray {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        DOC
-    }
-
     fn needs_links(&self) -> bool {
-        false
-    }
-
-    fn per_occurrence(&self) -> bool {
         false
     }
 
