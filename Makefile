@@ -80,7 +80,8 @@ fmt: $(VENV)/.dev ## format the sources in place
 bench: build target/tools/bin/gungraun-runner ## benchmarks: the package, the core, and instruction counts with their limits
 	@$(BIN)/python -m pytest --quiet --benchmark-enable --benchmark-columns=min,median,max \
 	    --benchmark-sort=name benches/*.py
-	@cargo bench --quiet --locked -p cm-core --bench engine
+	@cat target/benchmark.md
+	@cargo bench --quiet --locked -p cm-core --bench engine -- --quiet
 	@command -v valgrind >/dev/null || { echo 'make: instruction counts need valgrind' >&2; exit 1; }
 	@PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo bench --quiet --locked -p cm-core --bench instructions
 

@@ -2,6 +2,7 @@
 //! gate on regressions is `instructions.rs`.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use cm_core::algorithms;
 use cm_core::collective::{Collective, Payload, Problem};
@@ -68,7 +69,10 @@ fn stages(criterion: &mut Criterion) {
     let fabric = fabric();
     for (collective, algorithm, n) in CASES {
         let mut group = criterion.benchmark_group(format!("{} {algorithm}", collective.name()));
-        group.sample_size(10);
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_secs(1))
+            .measurement_time(Duration::from_secs(2));
         let built = schedule(collective, algorithm, n);
         let placed = place(&fabric, &built);
         group.bench_function(BenchmarkId::new("build and verify", n), |b| {
