@@ -65,7 +65,9 @@ const MIN_REPEATS: usize = 4;
 impl Looped {
     /// A workload as it stands, without a search for loops; `None` if an edge points forwards.
     pub fn list(workload: &Workload) -> Option<Self> {
-        workload.edges_point_backwards().then(|| Self::keep(workload, &[]))
+        workload
+            .edges_point_backwards()
+            .then(|| Self::keep(workload, &[]))
     }
 
     /// Finds the loops of a workload; `None` if one of its edges points forwards.
