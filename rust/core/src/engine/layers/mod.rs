@@ -70,12 +70,11 @@ pub fn solve(
         .and_then(|partition| quotient(workload, partition).ok());
     let looped = quotient.as_ref().filter(|_| layers.fast_forward);
     let looped = looped.and_then(|quotient| Looped::detect(&quotient.workload));
-    let engine = match recurrence(looped, limits)? {
-        Some(engine) => engine,
-        None => {
-            let simulated = quotient.as_ref().map_or(workload, |q| &q.workload);
-            Engine::Events(Run::climb(simulated, limits, rung)?)
-        }
+    let engine = if let Some(engine) = recurrence(looped, limits)? {
+        engine
+    } else {
+        let simulated = quotient.as_ref().map_or(workload, |q| &q.workload);
+        Engine::Events(Run::climb(simulated, limits, rung)?)
     };
     Ok(match quotient {
         Some(quotient) => Solved::of(engine, rung)

@@ -61,13 +61,12 @@ impl Prepared {
             self.simulated.sizes.len(),
             "a size for each of the workload's"
         );
-        let solved = match self.recurrence(sizes, limits)? {
-            Some(engine) => Solved::of(engine, rung),
-            None => {
-                let simulated = resized(&self.simulated, sizes);
-                let run = Run::climb(&simulated, limits, rung)?;
-                Solved::of(Engine::Events(run), rung).on(simulated)
-            }
+        let solved = if let Some(engine) = self.recurrence(sizes, limits)? {
+            Solved::of(engine, rung)
+        } else {
+            let simulated = resized(&self.simulated, sizes);
+            let run = Run::climb(&simulated, limits, rung)?;
+            Solved::of(Engine::Events(run), rung).on(simulated)
         };
         Ok(match &self.partition {
             Some(partition) => solved.by(partition.clone()),
