@@ -445,52 +445,36 @@ pub fn alone_ps(workload: &Workload, op: usize) -> Pair {
         })
 }
 
+/// The last arrival if every operation ran alone: predecessors before successors, one pass.
 fn critical_path(workload: &Workload) -> Pair {
-    let n = workload.n_ops();
-    let (data, order) = (
-        workload.depends_on.transposed(n),
-        workload.follows.transposed(n),
-    );
-    let mut n_pending: Vec<u32> = (0..n)
-        .map(|op| (workload.depends_on.row(op).len() + workload.follows.row(op).len()) as u32)
-        .collect();
-    let mut ready: Vec<Pair> = (0..n)
-        .map(|op| {
-            let software = workload.software_ps[workload.op_routes[op] as usize];
-            Pair::from_int((workload.start_ps(op) + software).into())
-        })
-        .collect();
+    let whole = |times: &[u64]| -> Vec<Pair> {
+        let each = times.iter().map(|&ps| Pair::from_int(ps.into()));
+        each.collect()
+    };
+    let (latencies, software) = (whole(&workload.latencies_ps), whole(&workload.software_ps));
     let mut alone: FxHashMap<(u32, u32), Pair> = FxHashMap::default();
     let mut ambiguity = Ambiguity::default();
+    let mut times = vec![[Pair::zero(); 2]; workload.n_ops()];
     let mut last = Pair::zero();
-    let mut stack: Vec<usize> = (0..n).rev().filter(|&op| n_pending[op] == 0).collect();
-    while let Some(op) = stack.pop() {
+    for op in workload.topological_order() {
+        let op = op as usize;
         let route = workload.op_routes[op] as usize;
-        let time = *alone
+        let started = Pair::from_int(workload.start_ps(op).into());
+        let data = workload.depends_on.row(op).iter();
+        let there = data.fold(started, |latest, &pred| {
+            ambiguity.max(latest, times[pred as usize][1])
+        });
+        let order = workload.follows.row(op).iter();
+        let ready = order.fold(there.add(&software[route]), |latest, &pred| {
+            ambiguity.max(latest, times[pred as usize][0])
+        });
+        let time = alone
             .entry((workload.op_routes[op], workload.op_sizes[op]))
             .or_insert_with(|| alone_ps(workload, op));
-        let served = ready[op].add(&time);
-        let arrived = served.add(&Pair::from_int(workload.latencies_ps[route].into()));
+        let served = ready.add(time);
+        let arrived = served.add(&latencies[route]);
+        times[op] = [served, arrived];
         last = ambiguity.max(last, arrived);
-        let mut reach = |successor: u32, time: &Pair, stack: &mut Vec<usize>| {
-            let successor = successor as usize;
-            ready[successor] = ambiguity.max(ready[successor], *time);
-            n_pending[successor] -= 1;
-            if n_pending[successor] == 0 {
-                stack.push(successor);
-            }
-        };
-        for &successor in data.row(op) {
-            let software = workload.software_ps[workload.op_routes[successor as usize] as usize];
-            reach(
-                successor,
-                &arrived.add(&Pair::from_int(software.into())),
-                &mut stack,
-            );
-        }
-        for &successor in order.row(op) {
-            reach(successor, &served, &mut stack);
-        }
     }
     last
 }
