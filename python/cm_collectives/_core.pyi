@@ -34,6 +34,7 @@ __all__ = [
     "simulate_jobs",
     "sweep",
     "times_ps",
+    "tune",
 ]
 
 __version__: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -80,7 +79,7 @@ def tune(
     >>> fabric = cm.Fabric.preset("cm384")
     >>> best = cm.tune(fabric, "broadcast", ["1KiB", "64MiB"], ranks=16).filter(place=1)
     >>> best.select("size_bytes", "algorithm", "options").rows()
-    [(1024, 'binomial_tree', '{}'), (67108864, 'chain', '{}')]
+    [(1024, 'binomial_tree', '{"chunks": 4}'), (67108864, 'chain', '{}')]
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
@@ -105,6 +104,8 @@ def _ranked(
     sizes: list[int], columns: Columns, options: list[dict[str, int | str]]
 ) -> pl.DataFrame:
     """Return each algorithm once per size, with the options that are best for it."""
+    import json
+
     import polars as pl
 
     at_least, is_timed = pl.col("at_least_ps"), pl.col("is_timed")

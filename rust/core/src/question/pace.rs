@@ -49,10 +49,14 @@ impl Pace {
             let of_ranks = nodes.iter().flat_map(|node| rates[node.index()]);
             of_ranks.max().unwrap_or(0)
         };
-        others.iter().for_each(|link| add(&mut rates, link));
+        for link in &others {
+            add(&mut rates, link);
+        }
         let fastest = direct.iter().map(|link| u128::from(link.rate_Bps)).max();
         let hop_bps = most(&rates).max(fastest.unwrap_or(0));
-        direct.iter().for_each(|link| add(&mut rates, link));
+        for link in &direct {
+            add(&mut rates, link);
+        }
         Self {
             hop_ps: fabric.software_ps() + nearest.min().unwrap_or(0),
             hop_bps,
