@@ -54,36 +54,48 @@ enum Engine {
 }
 
 /// Runs a workload to its end, from the highest layer that applies.
+///
+/// Work without sharing needs neither classes nor events: the recurrence is through with it before
+/// a partition would be found, and gives up where the first two operations meet.
 pub fn solve(
     workload: &Workload,
     layers: Layers,
     limits: Limits,
     rung: Rung,
 ) -> Result<Solved, EngineError> {
+    let solved = |engine, quotient| Solved {
+        quotient,
+        expanded: None,
+        engine,
+        rung,
+    };
+    if layers.fast_forward
+        && !repeat::starts_shared(workload)
+        && let Some(engine) = recurrence(Looped::list(workload), limits)?
+    {
+        return Ok(solved(engine, None));
+    }
     let quotient = layers
         .refine
         .then(|| refine(workload))
         .flatten()
         .and_then(|partition| quotient(workload, partition).ok());
+    let looped = quotient.as_ref().filter(|_| layers.fast_forward);
+    let looped = looped.and_then(|quotient| Looped::detect(&quotient.workload));
+    if let Some(engine) = recurrence(looped, limits)? {
+        return Ok(solved(engine, quotient));
+    }
     let simulated = quotient.as_ref().map_or(workload, |q| &q.workload);
-    let looped = layers
-        .fast_forward
-        .then(|| Looped::detect(simulated))
-        .flatten();
-    let times = match &looped {
-        Some(looped) => repeat::solve(looped, limits)?,
-        None => None,
+    let run = Run::climb(simulated, limits, rung)?;
+    Ok(solved(Engine::Events(run), quotient))
+}
+
+fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, EngineError> {
+    let Some(looped) = looped else {
+        return Ok(None);
     };
-    let engine = match looped.zip(times) {
-        Some(solved) => Engine::Recurrence(Box::new(solved)),
-        None => Engine::Events(Run::climb(simulated, limits, rung)?),
-    };
-    Ok(Solved {
-        quotient,
-        expanded: None,
-        engine,
-        rung,
-    })
+    let times = repeat::solve(&looped, limits)?;
+    Ok(times.map(|times| Engine::Recurrence(Box::new((looped, times)))))
 }
 
 /// Runs loops that the caller knows, without writing them out unless events are needed.

@@ -4,7 +4,7 @@
 
 use crate::algorithms::Floor;
 use crate::bounds::usable_links;
-use crate::fabric::{Fabric, Link, NodeKind};
+use crate::fabric::{Fabric, Link};
 use crate::ids::NodeId;
 
 const PS_PER_S: u128 = 1_000_000_000_000;
@@ -27,16 +27,16 @@ impl Pace {
         for node in nodes {
             is_rank[node.index()] = true;
         }
-        let is_switch = |node: NodeId| fabric.node(node).kind == NodeKind::Switch;
+        let forwards = |node: NodeId| fabric.node(node).kind.forwards();
         let links = usable_links(fabric, &is_rank);
         let (direct, others): (Vec<&Link>, Vec<&Link>) = links
             .into_iter()
-            .filter(|link| !is_switch(link.src) || !is_switch(link.dst))
-            .partition(|link| !is_switch(link.src) && !is_switch(link.dst));
+            .filter(|link| !forwards(link.src) || !forwards(link.dst))
+            .partition(|link| !forwards(link.src) && !forwards(link.dst));
         // A path is one direct link, or leaves a rank for a switch and enters a rank from a switch.
         let latency = |links: &mut dyn Iterator<Item = &&Link>| links.map(|l| l.latency_ps).min();
-        let up = latency(&mut others.iter().filter(|link| is_switch(link.dst)));
-        let down = latency(&mut others.iter().filter(|link| is_switch(link.src)));
+        let up = latency(&mut others.iter().filter(|link| forwards(link.dst)));
+        let down = latency(&mut others.iter().filter(|link| forwards(link.src)));
         let switched = up.zip(down).map(|(up, down)| up + down);
         let nearest = latency(&mut direct.iter()).into_iter().chain(switched);
         // Rates out of and into each node.
