@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use crate::collective::Collective;
 use crate::engine::number::{Ambiguity, Number, Pair};
 use crate::engine::workload::Workload;
-use crate::fabric::{Bundles, ContainerLevel, Fabric, Link, NodeKind};
+use crate::fabric::{Bundles, ContainerLevel, Fabric, Link};
 use crate::ids::{ClassId, NodeId};
 
 /// Destinations from which the latency bound is taken. Any subset of pairs gives a bound; on the
@@ -70,8 +70,8 @@ pub struct Bound {
 }
 
 /// Links a schedule of these ranks could use: live, ordinary, and no end at a stranger's node.
-fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
-    let open = |node: NodeId| fabric.node(node).kind == NodeKind::Switch || is_rank[node.index()];
+pub fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
+    let open = |node: NodeId| fabric.node(node).kind.forwards() || is_rank[node.index()];
     fabric
         .links()
         .iter()
@@ -356,7 +356,7 @@ fn latencies_to<'a>(
     let bundles: &Bundles = fabric.bundles();
     let open = |class: ClassId| {
         let mut members = bundles.members(class).iter();
-        bundles.forwards(class) || members.any(|node| is_rank[node.index()])
+        bundles.kind(class).forwards() || members.any(|node| is_rank[node.index()])
     };
     let mut least = vec![None; bundles.n_classes()];
     let mut heap = BinaryHeap::from([Reverse((0u64, bundles.class(dst)))]);

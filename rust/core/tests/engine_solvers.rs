@@ -16,6 +16,7 @@ use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
     events: 1_000_000,
+    until_ps: None,
     cancel: None,
 };
 
@@ -147,11 +148,13 @@ impl Observer<Rational> for Optimal<'_> {
     }
 }
 
+/// Resources and weights, size, start and the bits that choose predecessors.
+type Operation = (Vec<(u32, u64)>, u64, u64, u64);
+
 #[derive(Debug, Clone)]
 struct Case {
     rates: Vec<u64>,
-    /// Resource and weight, then size, start and predecessors' bits.
-    ops: Vec<(Vec<(u32, u64)>, u64, u64, u64)>,
+    ops: Vec<Operation>,
 }
 
 /// Many flows on few resources, with ties (few sizes and rates) or without, weights up to 4 and

@@ -13,12 +13,12 @@ pub(super) fn smallest(chunk: &Chunk<'_>, keys: &[f64; CHUNK]) -> f64 {
     let mut least = f64::INFINITY.to_bits() as i64;
     if chunk.is_sparse() {
         each_bit(chunk.non_zero, |at| {
-            least = least.min(keys[at].to_bits() as i64)
+            least = least.min(keys[at].to_bits() as i64);
         });
     } else {
-        for at in 0..CHUNK {
-            let key = keys[at].to_bits() as i64;
-            let key = if chunk.weights[at] > 0 { key } else { i64::MAX };
+        for (key, &weight) in keys.iter().zip(chunk.weights) {
+            let key = key.to_bits() as i64;
+            let key = if weight > 0 { key } else { i64::MAX };
             least = if key < least { key } else { least };
         }
     }
@@ -32,12 +32,12 @@ pub(super) fn largest(chunk: &Chunk<'_>, keys: &[f64; CHUNK]) -> f64 {
     let mut largest = 0;
     if chunk.is_sparse() {
         each_bit(chunk.non_zero, |at| {
-            largest = largest.max(keys[at].to_bits() as i64)
+            largest = largest.max(keys[at].to_bits() as i64);
         });
     } else {
-        for at in 0..CHUNK {
-            let key = keys[at].to_bits() as i64;
-            let key = if chunk.weights[at] > 0 { key } else { 0 };
+        for (key, &weight) in keys.iter().zip(chunk.weights) {
+            let key = key.to_bits() as i64;
+            let key = if weight > 0 { key } else { 0 };
             largest = if key > largest { key } else { largest };
         }
     }
