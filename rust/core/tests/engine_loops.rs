@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
     events: u64::MAX,
+    until_ps: None,
     cancel: None,
 };
 
