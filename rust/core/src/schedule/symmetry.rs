@@ -18,7 +18,7 @@ use crate::ids::RankId;
 pub enum Turn {
     /// A number is added modulo the axis' size.
     Add,
-    /// A number is XORed; the size is a power of two.
+    /// A number is combined with it by exclusive or; the size is a power of two.
     Xor,
 }
 
