@@ -56,7 +56,14 @@ def result() -> cm.Result:
 FRAMES = {
     "presets": (
         cm.presets,
-        {"name": TEXT, "title": TEXT, "endpoints": INT, "parameters": TEXT, "source": TEXT},
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "endpoints": INT,
+            "parameters": TEXT,
+            "source": TEXT,
+            "assumed": TEXT,
+        },
     ),
     "algorithms": (
         cm.algorithms,
@@ -191,9 +198,11 @@ FRAMES = {
             "size_bytes": INT,
             "place": INT,
             "algorithm": TEXT,
+            "options": TEXT,
             "time_ps": INT,
             "time_s": FLOAT,
             "slowdown": FLOAT,
+            "at_least_ps": INT,
         },
     ),
 }

@@ -172,6 +172,8 @@ impl Number for Extended {
         self.div(&divisor, &divisor.reciprocal())
     }
 
+    type Lanes = super::lanes::Plain<Self>;
+
     type Reciprocal = u64;
 
     fn reciprocal(&self) -> u64 {
@@ -207,10 +209,11 @@ impl Number for Extended {
                 (false, false) => Relation::AmbiguousGreater,
             };
         }
-        if gap > 0.0 {
-            Relation::Less
-        } else {
-            Relation::Greater
+        match (self.residue == other.residue, gap > 0.0) {
+            (false, true) => Relation::Less,
+            (false, false) => Relation::Greater,
+            (true, true) => Relation::AmbiguousLess,
+            (true, false) => Relation::AmbiguousGreater,
         }
     }
 

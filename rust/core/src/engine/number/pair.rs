@@ -29,6 +29,22 @@ impl Pair {
         }
     }
 
+    /// A number from what [`Self::parts`] gave.
+    #[inline]
+    pub(super) fn from_parts(value: f64, error: f64, residue: u64) -> Self {
+        Self {
+            value,
+            error,
+            residue,
+        }
+    }
+
+    /// `(value, error, residue)`.
+    #[inline]
+    pub(super) fn parts(&self) -> (f64, f64, u64) {
+        (self.value, self.error, self.residue)
+    }
+
     /// The residue modulo 2^61-1.
     pub fn residue(&self) -> u64 {
         self.residue
@@ -117,6 +133,8 @@ impl Number for Pair {
         Self::new(value, error, residue::mul(self.residue, inverse))
     }
 
+    type Lanes = super::lanes::PairLanes;
+
     type Reciprocal = u64;
 
     fn reciprocal(&self) -> u64 {
@@ -150,10 +168,11 @@ impl Number for Pair {
                 (false, false) => Relation::AmbiguousGreater,
             };
         }
-        if gap > 0.0 {
-            Relation::Less
-        } else {
-            Relation::Greater
+        match (self.residue == other.residue, gap > 0.0) {
+            (false, true) => Relation::Less,
+            (false, false) => Relation::Greater,
+            (true, true) => Relation::AmbiguousLess,
+            (true, false) => Relation::AmbiguousGreater,
         }
     }
 
