@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 
 use crate::bounds::{self, Bound, Demand, Volume};
+use crate::bracket::{Bracket, bracket};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
-use crate::engine::ladder::{self, OpTimes, Rung};
+use crate::engine::ladder::{OpTimes, Rung};
 use crate::engine::layers::{self, Layers, Solved};
 use crate::error::Error;
 use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
@@ -26,11 +27,21 @@ pub enum EngineKind {
     Fluid,
     /// Lower bounds only.
     Bound,
+    /// Of the fluid engine's time a lower and an upper end, without events.
+    Bracket,
 }
 
 impl EngineKind {
-    /// All engines, with their names.
+    /// All engines, with their names; a bracket is an option of the fluid engine.
     pub const ALL: [(&'static str, Self); 2] = [("fluid", Self::Fluid), ("bound", Self::Bound)];
+
+    /// The name of the engine.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fluid | Self::Bracket => "fluid",
+            Self::Bound => "bound",
+        }
+    }
 }
 
 /// How to simulate.
@@ -130,6 +141,7 @@ pub struct Simulation {
     placement: Placement,
     run: Option<Solved>,
     time_ps: u64,
+    time_low_ps: u64,
     bound: Bound,
     route_bound_ps: u64,
 }
@@ -175,8 +187,17 @@ impl Simulation {
             let at_least_ps = u64::try_from(route_bound_ps).unwrap_or(u64::MAX);
             return Ok(Outcome::Late { at_least_ps });
         }
+        let mut low_ps = None;
         let (run, time_ps) = match settings.engine {
             EngineKind::Bound => (None, route_bound_ps),
+            EngineKind::Bracket => {
+                let Bracket {
+                    low_ps: low,
+                    high_ps,
+                } = bracket(&placement.workload);
+                low_ps = Some(low.max(route_bound_ps));
+                (None, high_ps.max(route_bound_ps))
+            }
             EngineKind::Fluid => {
                 let limits = Limits {
                     until_ps,
@@ -200,6 +221,7 @@ impl Simulation {
         };
         Ok(Outcome::Done(Box::new(Self {
             time_ps: fits(time_ps)?,
+            time_low_ps: fits(low_ps.unwrap_or(time_ps))?,
             route_bound_ps: fits(route_bound_ps)?,
             fabric,
             work,
@@ -247,7 +269,12 @@ impl Simulation {
         }
     }
 
-    /// When the last rank is through.
+    /// The lower end of a bracket; otherwise the time itself.
+    pub fn time_low_ps(&self) -> u64 {
+        self.time_low_ps
+    }
+
+    /// When the last rank is through; of a bracket, the upper end.
     pub fn time_ps(&self) -> u64 {
         self.time_ps
     }
@@ -264,9 +291,14 @@ impl Simulation {
 
     /// How exact the result is.
     pub fn exactness(&self) -> String {
+        let bounds_only = || match self.settings.engine {
+            EngineKind::Bracket if self.time_low_ps == self.time_ps => "exact",
+            EngineKind::Bracket => "bracket",
+            EngineKind::Bound | EngineKind::Fluid => "lower bound",
+        };
         self.run
             .as_ref()
-            .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
+            .map_or_else(|| bounds_only().to_owned(), |r| r.exactness().to_string())
     }
 
     /// Events processed.
@@ -345,8 +377,10 @@ impl Simulation {
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
-        Ok(ladder::certify(
-            &self.placement.workload,
+        let (workload, layers) = (&self.placement.workload, self.settings.layers);
+        Ok(layers::certify(
+            workload,
+            layers,
             self.settings.limits(None),
         )?)
     }

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["fabric", "collective", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds"],
+    &["bracket"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],
@@ -20,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
 /// `error` is the umbrella: it names every module's error and is used by the modules from
 /// `simulate` upwards.
 const UMBRELLA: &str = "error";
-const UMBRELLA_FROM: usize = 5;
+const UMBRELLA_FROM: usize = 6;
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use super::solved::Engine;
-use super::{Layers, Solved};
+use super::{Layers, Solved, collapsed};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Run, Rung};
 use crate::engine::repeat::{self, Looped};
-use crate::engine::symmetry::{Partition, quotient, refine};
+use crate::engine::symmetry::Partition;
 use crate::engine::workload::Workload;
 
 /// A workload whose sizes may be replaced; made by [`prepare`].
@@ -25,12 +25,7 @@ pub struct Prepared {
 
 /// Finds the classes and the loops of a workload.
 pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
-    let found = layers
-        .refine
-        .then(|| refine(&workload))
-        .flatten()
-        .and_then(|partition| quotient(&workload, partition).ok());
-    let (partition, simulated) = match found {
+    let (partition, simulated) = match collapsed(&workload, layers) {
         Some(quotient) => (Some(Arc::new(quotient.partition)), quotient.workload),
         None => (None, workload),
     };
