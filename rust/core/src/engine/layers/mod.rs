@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::certificate::Certificate;
 use super::fluid::{EngineError, Limits};
 use super::ladder::{self, Run, Rung};
-use super::repeat::{self, Looped};
+use super::repeat::{self, Evaluated, Looped};
 use super::symmetry::{Quotient, quotient, refine};
 use super::workload::Workload;
 use solved::Engine;
@@ -84,8 +84,8 @@ pub fn solve(
 /// Runs loops that the caller knows, without writing them out unless events are needed.
 pub fn solve_looped(looped: Looped, limits: Limits, rung: Rung) -> Result<Solved, EngineError> {
     if let Some(times) = repeat::solve(&looped, &looped.bodies.sizes, limits)? {
-        let engine = Engine::Recurrence(Arc::new(looped), Box::new(times));
-        return Ok(Solved::of(engine, rung));
+        let run = Evaluated::whole(Arc::new(looped), times);
+        return Ok(Solved::of(Engine::Recurrence(Box::new(run)), rung));
     }
     let expanded = looped.expanded();
     let run = Run::climb(&expanded, limits, rung)?;
@@ -122,5 +122,6 @@ fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, 
         return Ok(None);
     };
     let times = repeat::solve(&looped, &looped.bodies.sizes, limits)?;
-    Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
+    let run = times.map(|times| Evaluated::whole(Arc::new(looped), times));
+    Ok(run.map(|run| Engine::Recurrence(Box::new(run))))
 }
