@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
+use crate::engine::fluid::EngineError;
 use crate::engine::layers::{self, Layers, Prepared};
 use crate::error::Error;
 use crate::fabric::Fabric;
@@ -19,6 +20,27 @@ use crate::team::Team;
 
 /// Plans kept per list of ranks; a search over algorithms and options asks for about 40.
 const CAPACITY: usize = 64;
+
+/// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
+/// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
+pub const BYTES_PER_TRANSFER: u64 = 700;
+
+/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
+pub fn check_memory(
+    n_transfers: u64,
+    bytes_each: u64,
+    limit_bytes: u64,
+) -> Result<(), EngineError> {
+    let needed_bytes = n_transfers.saturating_mul(bytes_each);
+    if needed_bytes > limit_bytes {
+        return Err(EngineError::MemoryLimit {
+            needed_bytes,
+            limit_bytes,
+            n_transfers,
+        });
+    }
+    Ok(())
+}
 
 /// A collective by a named algorithm: everything about a schedule but who runs it where.
 #[derive(Debug, Clone)]
@@ -92,6 +114,14 @@ pub struct Setting<'a> {
     pub start_ps: u64,
     /// Which short cuts may be taken.
     pub layers: Layers,
+    /// Memory above which a plan is refused before it is made.
+    pub memory_limit_bytes: u64,
+}
+
+impl Setting<'_> {
+    fn check_memory(&self, n_transfers: u64) -> Result<(), EngineError> {
+        check_memory(n_transfers, BYTES_PER_TRANSFER, self.memory_limit_bytes)
+    }
 }
 
 struct Entry {
@@ -129,7 +159,12 @@ impl Plan {
         if let Ok(entries) = plans.0.try_lock()
             && let Some(entry) = entries.iter().find(is_it)
         {
-            return Ok(entry.plan.clone());
+            let plan = entry.plan.clone();
+            drop(entries);
+            if let Some(plan) = &plan {
+                setting.check_memory(plan.placement.workload.n_ops() as u64)?;
+            }
+            return Ok(plan);
         }
         let plan = Self::make(recipe, setting)?.map(Arc::new);
         if let Ok(mut entries) = plans.0.try_lock() {
@@ -156,6 +191,8 @@ impl Plan {
         else {
             return Ok(None);
         };
+        let n_transfers = recipe.algorithm.n_transfers(&problem);
+        setting.check_memory(n_transfers / u64::from(found.group().order()))?;
         let orbits = algorithms::orbit_schedule(recipe.algorithm, &problem, found.group())?;
         let Some(orbits) = orbits else {
             return Ok(None);

@@ -87,16 +87,13 @@ fn resource_use(
 
 /// The most utilised resource, of several the first link, or the first reduction unit.
 pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
-    let mut best: Option<(usize, f64)> = None;
     let resources = &simulation.placement().resources;
-    for (resource, least_ps) in uses(simulation).filter(|(_, least_ps)| *least_ps > 0.0) {
-        let is_better = best.is_none_or(|(other, most)| {
-            least_ps > most || (least_ps == most && resources[resource] < resources[other])
+    let best = uses(simulation)
+        .filter(|(_, least_ps)| *least_ps > 0.0)
+        .max_by(|a, b| {
+            let later = resources[b.0].cmp(&resources[a.0]);
+            a.1.total_cmp(&b.1).then(later)
         });
-        if is_better {
-            best = Some((resource, least_ps));
-        }
-    }
     // An orbit's own resource is the first of its members.
     best.map(|(resource, least_ps)| {
         resource_use(simulation, resource, resources[resource], least_ps)

@@ -18,6 +18,7 @@ use crate::fabric::{Bundles, Fabric};
 use crate::ids::NodeId;
 use crate::placement::{self, Flow, Job, Placement, Sync};
 use crate::plan::Planned;
+pub use crate::plan::{BYTES_PER_TRANSFER, check_memory};
 use crate::schedule::{ChunkRange, ChunkSizes, Outline, Schedule};
 
 /// Which engine answers.
@@ -55,10 +56,6 @@ pub struct Settings {
     pub event_limit: u64,
 }
 
-/// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
-/// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
-pub const BYTES_PER_TRANSFER: u64 = 700;
-
 /// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
 /// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
 const BYTES_PER_OWN_ROUTE: u64 = 28 * 44;
@@ -83,23 +80,6 @@ impl Settings {
             cancel,
         }
     }
-}
-
-/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
-pub fn check_memory(
-    n_transfers: u64,
-    bytes_each: u64,
-    limit_bytes: u64,
-) -> Result<(), EngineError> {
-    let needed_bytes = n_transfers.saturating_mul(bytes_each);
-    if needed_bytes > limit_bytes {
-        return Err(EngineError::MemoryLimit {
-            needed_bytes,
-            limit_bytes,
-            n_transfers,
-        });
-    }
-    Ok(())
 }
 
 /// Who sends what to whom.

@@ -203,7 +203,8 @@ mod tests {
     #[test]
     fn a_supernode_has_the_symmetries_of_its_parts_and_no_other() {
         let fabric = cm384();
-        let cases: [(fn(usize) -> usize, bool); 6] = [
+        type Turn = fn(usize) -> usize;
+        let cases: [(Turn, bool); 6] = [
             (|die| (die + 16) % 768, true),
             (|die| die / 16 * 16 + (die + 2) % 16, true),
             (|die| die ^ 1, true),

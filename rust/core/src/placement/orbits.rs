@@ -70,7 +70,7 @@ impl FabricOrbits {
         let automorphisms = group
             .axes()
             .iter()
-            .flat_map(|axis| known.axes[axis].clone());
+            .filter_map(|axis| known.axes[axis].clone());
         let orbits = Arc::new(Self::new(group.clone(), bundles, automorphisms));
         known.orbits.push(orbits.clone());
         Some(orbits)

@@ -197,6 +197,7 @@ impl Question {
             routing: &*self.settings.routing()?,
             start_ps,
             layers: self.settings.layers,
+            memory_limit_bytes: self.settings.memory_limit_bytes,
         };
         let plan = Plan::of(&recipe, &setting)?;
         Ok(plan.map(|plan| Planned::new(recipe, plan)))
