@@ -39,8 +39,28 @@ def pair_all_reduce(last: str = "r") -> str:
     return program(
         "allreduce",
         [
-            [(1, 1, [("s", "i", 1, "i", 1, NO), ("rrcs", "i", 0, "i", 0, NO), (last, "i", 1, "i", 1, NO)])],
-            [(0, 0, [("s", "i", 0, "i", 0, NO), ("rrcs", "i", 1, "i", 1, NO), (last, "i", 0, "i", 0, NO)])],
+            [
+                (
+                    1,
+                    1,
+                    [
+                        ("s", "i", 1, "i", 1, NO),
+                        ("rrcs", "i", 0, "i", 0, NO),
+                        (last, "i", 1, "i", 1, NO),
+                    ],
+                )
+            ],
+            [
+                (
+                    0,
+                    0,
+                    [
+                        ("s", "i", 0, "i", 0, NO),
+                        ("rrcs", "i", 1, "i", 1, NO),
+                        (last, "i", 0, "i", 0, NO),
+                    ],
+                )
+            ],
         ],
     )
 
@@ -78,8 +98,8 @@ def test_it_is_timed_like_the_built_in_algorithm() -> None:
 
 def test_what_is_received_into_scratch_and_added_is_a_reduction() -> None:
     # Both send all they have into the other's scratch, then add it: one-shot, out of place.
-    def steps(_: int) -> list[tuple[int, int, list[Line]]]:
-        peer = 1 - _
+    def steps(rank: int) -> list[tuple[int, int, list[Line]]]:
+        peer = 1 - rank
         return [
             (peer, -1, [("s", "i", c, "s", c, NO) for c in (0, 1)]),
             (-1, peer, [("r", "i", c, "s", c, NO) for c in (0, 1)]),
@@ -150,7 +170,9 @@ def test_a_written_ring_takes_the_time_of_the_ring() -> None:
         assert cm.simulate(FABRIC, again).time_ps == cm.simulate(FABRIC, made).time_ps
 
 
-LAUGHS = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><algo name="&b;"/>'
+LAUGHS = (
+    '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><algo name="&b;"/>'
+)
 GOOD = pair_all_reduce()
 BAD = {
     "entities": (LAUGHS, cm.SpecError, "line 1: a document type is not allowed"),
@@ -203,8 +225,10 @@ BAD = {
             [[(1, 1, [("rrcs", "i", 0, "i", 0, NO)])], [(0, 0, [("rrcs", "i", 0, "i", 0, NO)])]],
         ),
         cm.SpecError,
-        "line 4: deadlock: 2 threadblocks wait for each other; step 0 of threadblock 0 of gpu 0 "
-        "waits for a message from gpu 1",
+        (
+            "line 4: deadlock: 2 threadblocks wait for each other; step 0 of threadblock 0 of "
+            "gpu 0 waits for a message from gpu 1"
+        ),
     ),
     "nobody receives": (
         program("broadcast", [[(1, -1, [("s", "i", 0, "i", 0, NO)])], []]),
@@ -212,7 +236,10 @@ BAD = {
         "gpu 1 does not receive 1 messages that gpu 0 sends it",
     ),
     "nothing there": (
-        program("broadcast", [[(1, -1, [("s", "s", 3, "i", 0, NO)])], [(-1, 0, [("r", "i", 0, "i", 0, NO)])]]),
+        program(
+            "broadcast",
+            [[(1, -1, [("s", "s", 3, "i", 0, NO)])], [(-1, 0, [("r", "i", 0, "i", 0, NO)])]],
+        ),
         cm.SpecError,
         "line 4: uses s[3] of gpu 0, which holds nothing yet",
     ),
@@ -221,13 +248,13 @@ BAD = {
             "broadcast",
             [
                 [(1, -1, [("s", "i", 0, "i", 0, NO)])],
-                [(2, -1, [("s", "i", 0, "i", 0, NO)]), (-1, 0, [("r", "i", 0, "i", 0, NO)])],
+                [(-1, 0, [("r", "i", 0, "i", 0, NO)]), (2, -1, [("s", "i", 0, "i", 0, NO)])],
                 [(-1, 1, [("r", "i", 0, "i", 0, NO)])],
             ],
             nchunksperloop=1,
         ),
         cm.SpecError,
-        "race: uses i[0] of gpu 1 without waiting for step 0 of threadblock 1",
+        "race: uses i[0] of gpu 1 without waiting for step 0 of threadblock 0",
     ),
     "two chunks mixed": (
         GOOD.replace('type="rrcs" srcbuf="i" srcoff="0"', 'type="rrcs" srcbuf="i" srcoff="1"'),
@@ -235,7 +262,10 @@ BAD = {
         "adds chunk 0 to chunk 1",
     ),
     "a wrong place": (
-        GOOD.replace('type="r" srcbuf="i" srcoff="1" dstbuf="i" dstoff="1"', 'type="r" srcbuf="i" srcoff="1" dstbuf="i" dstoff="2"'),
+        GOOD.replace(
+            'type="r" srcbuf="i" srcoff="1" dstbuf="i" dstoff="1"',
+            'type="r" srcbuf="i" srcoff="1" dstbuf="i" dstoff="2"',
+        ),
         cm.CmError,
         "gpu 0",
     ),

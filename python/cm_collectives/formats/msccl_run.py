@@ -17,8 +17,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import SpecError, UnsupportedError
-from .msccl_xml import RECEIVES, REDUCES, SENDS, Block, Gpu, Program, Step
+from cm_collectives.errors import SpecError, UnsupportedError
+
+from .msccl_xml import RECEIVES, SENDS, Block, Gpu, Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -319,7 +320,7 @@ class Run:
         for held, other in ((target, source), (source, target)):
             if other.aside is not None and other.aside.version is None:
                 return self._added(thread, step, held, other.aside)
-        self._program.fail(step.line, f"adds chunk {target.home.chunk} to itself")
+        return self._program.fail(step.line, f"adds chunk {target.home.chunk} to itself")
 
     def _check_current(self, thread: Thread, step: Step, cell: Cell) -> None:
         if cell.version != cell.home.version:
@@ -371,7 +372,9 @@ class Run:
                         f"{self._program.where}: gpu {rank} ends with an old chunk {chunk} in "
                         f"{place[0]}[{place[1]}]"
                     )
-        arrived = {piece for homes in self._homes for home in homes.values() for piece in home.writers}
+        arrived = {
+            piece for homes in self._homes for home in homes.values() for piece in home.writers
+        }
         for piece in self.pieces:
             if piece not in arrived:
                 raise UnsupportedError(

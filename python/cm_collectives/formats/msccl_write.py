@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnsupportedError
+from cm_collectives.errors import UnsupportedError
+
 from .msccl_xml import COLLECTIVES, Block, Gpu, Program, Step
 
 if TYPE_CHECKING:
@@ -108,28 +109,29 @@ class Writer:
             messages += [(src, dst, run, op) for run in self._runs(src, dst, chunks)]
         for src, dst, chunks, _ in messages:
             waits = [self._written[src, c] for c in chunks if (src, c) in self._written]
-            step = self._add(self._block(src, dst, -1), src, "s", src, dst, chunks, waits)
+            action = ("s", self.place(src, chunks[0]), self.place(dst, chunks[0]))
+            step = self._add(src, self._block(src, dst, -1), action, len(chunks), waits)
             for chunk in chunks:
                 self._read[src, chunk].append(step)
         for src, dst, chunks, op in messages:
             waits = [self._written[dst, c] for c in chunks if (dst, c) in self._written]
             waits += [each for c in chunks for each in self._read[dst, c]]
-            kind = "rrc" if op == "reduce" else "r"
-            step = self._add(self._block(dst, -1, src), dst, kind, src, dst, chunks, waits)
+            place = self.place(dst, chunks[0])
+            action = ("rrc" if op == "reduce" else "r", place, place)
+            step = self._add(dst, self._block(dst, -1, src), action, len(chunks), waits)
             for chunk in chunks:
                 self._written[dst, chunk] = step
                 self._read[dst, chunk] = []
 
-    def _add(  # noqa: PLR0913
+    def _add(
         self,
-        block: Block,
         rank: int,
-        kind: str,
-        src: int,
-        dst: int,
-        chunks: Sequence[int],
+        block: Block,
+        action: tuple[str, Place, Place],
+        count: int,
         waits: Sequence[tuple[int, int]],
     ) -> tuple[int, int]:
+        """Add a step that waits for others, and return where it is."""
         last: dict[int, int] = {}
         for other, index in waits:
             last[other] = max(last.get(other, -1), index)
@@ -141,10 +143,9 @@ class Writer:
                 needed.append((other, index))
         for wait in needed[:-1]:
             block.steps.append(Step(_LINE, "nop", ("i", 0), ("i", 0), 0, wait))
-        target = self.place(dst, chunks[0])
-        source = self.place(src, chunks[0]) if kind == "s" else target
         wait_for = needed[-1] if needed else None
-        block.steps.append(Step(_LINE, kind, source, target, len(chunks), wait_for))
+        kind, source, target = action
+        block.steps.append(Step(_LINE, kind, source, target, count, wait_for))
         return block.number, len(block.steps) - 1
 
 

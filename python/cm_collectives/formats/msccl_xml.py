@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import SpecError, UnsupportedError
+from cm_collectives.errors import SpecError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 # Larger than any machine, small enough for 32-bit columns.
 MAX_NUMBER = 2**20
+MAX_DIGITS = 8
 
 COLLECTIVES = {
     "allreduce": "all_reduce",
@@ -112,7 +113,7 @@ class _Reader:
 
     def __init__(self, where: str) -> None:
         # No document type gets past `_refuse`, so there are no entities to expand or to fetch.
-        from xml.parsers import expat  # noqa: S407
+        from xml.parsers import expat
 
         self._where = where
         self._expat = expat
@@ -180,7 +181,9 @@ class _Reader:
         else:
             steps = program.gpus[-1].blocks[-1].steps
             if number.get("s") != len(steps):
-                self._fail(f"s={attributes['s']} of <step> must be {len(steps)}: steps count from 0")
+                self._fail(
+                    f"s={attributes['s']} of <step> must be {len(steps)}: steps count from 0"
+                )
             steps.append(self._step(line, number, attributes))
 
     def _algo(self, number: _Attributes, attributes: Mapping[str, str]) -> Program:
@@ -240,7 +243,9 @@ class _Attributes:
     def get(self, name: str, low: int = 0) -> int:
         word = self.word(name)
         digits = word.removeprefix("-")
-        number = int(word) if digits.isascii() and digits.isdigit() and len(word) < 9 else None
+        number = (
+            int(word) if digits.isascii() and digits.isdigit() and len(word) <= MAX_DIGITS else None
+        )
         if number is None or not low <= number <= MAX_NUMBER:
             self._reader._fail(  # noqa: SLF001
                 f"{name}={word!r} of <{self._element}> must be a whole number from {low} to "
@@ -286,9 +291,7 @@ def _check_step(program: Program, gpu: Gpu, block: Block, step: Step) -> None:
     if step.depends_on is not None:
         other, index = step.depends_on
         if other >= len(gpu.blocks) or index >= len(gpu.blocks[other].steps):
-            program.fail(
-                step.line, f"depid={other} deps={index} names no step of gpu {gpu.number}"
-            )
+            program.fail(step.line, f"depid={other} deps={index} names no step of gpu {gpu.number}")
     for kinds, way, peer in ((SENDS, "send", block.send), (RECEIVES, "recv", block.recv)):
         if step.kind in kinds and peer < 0:
             program.fail(step.line, f"type={step.kind} in a threadblock with {way}=-1")
@@ -307,13 +310,15 @@ def _check_step(program: Program, gpu: Gpu, block: Block, step: Step) -> None:
 
 def written(program: Program) -> str:
     """Return the text of a program."""
-    from xml.sax.saxutils import quoteattr  # noqa: S406  # writes only
+    from xml.sax.saxutils import quoteattr
 
     names = {ours: theirs for theirs, ours in COLLECTIVES.items()}
     channels = [block.channel for gpu in program.gpus for block in gpu.blocks]
 
     def tag(name: str, attributes: Mapping[str, object], end: str = ">") -> str:
-        return f"<{name} " + " ".join(f"{k}={quoteattr(str(v))}" for k, v in attributes.items()) + end
+        return (
+            f"<{name} " + " ".join(f"{k}={quoteattr(str(v))}" for k, v in attributes.items()) + end
+        )
 
     def lines() -> Iterable[str]:
         about = {
