@@ -221,8 +221,11 @@ impl PySchedule {
     /// The same transfers of the same parts of another size.
     fn resized(&self, py: Python<'_>, size_bytes: u64) -> PyResult<Self> {
         let team = Team::flat(self.schedule.n_ranks());
-        let mut problem =
-            Problem::new(self.schedule.collective(), &team, Payload::Bytes(size_bytes));
+        let mut problem = Problem::new(
+            self.schedule.collective(),
+            &team,
+            Payload::Bytes(size_bytes),
+        );
         problem.root = self.schedule.root();
         problem
             .check()
