@@ -6,8 +6,8 @@
 //! bytes over that after its release. Releases follow from predecessors, one after the other.
 //!
 //! *Low.* What a resource must carry needs load / c from the first release of those that cross it,
-//! and the last of them arrives its latency later. With predecessors also the bounds of
-//! [`crate::bounds::route_bound_ps`].
+//! and the last of them arrives its latency later. With predecessors
+//! [`crate::bounds::route_bound_ps`] may say more; the caller has it.
 //!
 //! Where all operations are released together, of one size and latency, load = size W: both ends are
 //! the time of the heaviest resource, and the bracket is the makespan. With predecessors the high
@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 
 use num_bigint::BigUint;
 
-use crate::bounds::{self, resource_times};
+use crate::bounds::resource_times;
 use crate::engine::number::{Ambiguity, Number, Pair, Relation};
 use crate::engine::workload::Workload;
 
@@ -44,13 +44,9 @@ struct Crossing {
 /// Brackets the time of the last arrival.
 pub fn bracket(workload: &Workload) -> Bracket {
     let crossings = crossings(workload);
-    let mut low = low(workload, &crossings);
-    if workload.depends_on.n_items() + workload.follows.n_items() > 0 {
-        low = low.max(bounds::route_bound_ps(workload));
-    }
     Bracket {
-        low_ps: low,
-        high_ps: high(workload, &crossings).max(low),
+        low_ps: low(workload, &crossings),
+        high_ps: high(workload, &crossings),
     }
 }
 

@@ -12,16 +12,16 @@ const LAYERS: &[&[&str]] = &[
     &["fabric", "collective", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds"],
-    &["bracket"],
+    &["bracket", "plan"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],
 ];
 
 /// `error` is the umbrella: it names every module's error and is used by the modules from
-/// `simulate` upwards.
+/// `plan` upwards.
 const UMBRELLA: &str = "error";
-const UMBRELLA_FROM: usize = 6;
+const UMBRELLA_FROM: usize = 5;
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
