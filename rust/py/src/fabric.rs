@@ -253,6 +253,13 @@ impl PyFabric {
             .done())
     }
 
+    /// The name of the first node of each part that no link joins to the others.
+    fn parts(&self) -> Vec<String> {
+        let firsts = self.fabric.parts();
+        let names = firsts.iter().map(|id| self.fabric.node(*id).name.clone());
+        names.collect()
+    }
+
     /// The endpoint of a node's name.
     fn endpoint_index(&self, py: Python<'_>, name: &str) -> PyResult<u32> {
         let node = self

@@ -20,6 +20,7 @@ mod glob;
 mod graph;
 mod hierarchy;
 mod params;
+mod parts;
 pub mod presets;
 mod refine;
 pub mod routing;

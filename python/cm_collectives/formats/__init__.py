@@ -1,0 +1,1 @@
+"""Foreign and own file formats, one per file."""
