@@ -318,7 +318,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 def test_a_machine_is_exported_and_used_as_a_file(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "small.toml"
-    assert run("fabric", "export", "cm384", "--param", "nodes=2", "--table", "toml", "-o", path) == 0
+    assert (
+        run("fabric", "export", "cm384", "--param", "nodes=2", "--table", "toml", "-o", path) == 0
+    )
     assert cm.Fabric.from_toml(path) == cm.Fabric.preset("cm384", nodes=2)
     assert run("fabric", "show", path) == 0
     assert "32 endpoints" in capsys.readouterr().out

@@ -59,7 +59,7 @@ def test_a_file_is_read_as_it_says() -> None:
 @pytest.mark.parametrize("name", cm.presets()["name"])
 def test_every_preset_survives_a_file(name: str) -> None:
     small = {"cm384": {"nodes": 3}, "atlas_950": {"cabinets": 2}, "dgx_superpod": {"nodes": 3}}
-    fabric = cm.Fabric.preset(name, **small.get(name, {}))  # type: ignore[arg-type]
+    fabric = cm.Fabric.preset(name, **small.get(name, {}))
     again = cm.Fabric.from_toml(fabric.to_toml())
     assert again == fabric
     assert again.name == fabric.name

@@ -13,6 +13,7 @@ sharing without rounding, and integer picoseconds at every border.
 
 from ._core import __version__
 from .collectives import Schedule, algorithms, schedule
+from .compare import compare, specs, winners
 from .errors import (
     ArgumentError,
     CmError,
@@ -44,6 +45,7 @@ __all__ = [
     "VerifyError",
     "__version__",
     "algorithms",
+    "compare",
     "grid",
     "presets",
     "routings",
@@ -51,6 +53,8 @@ __all__ = [
     "show_versions",
     "simulate",
     "simulate_flows",
+    "specs",
     "sweep",
     "tune",
+    "winners",
 ]

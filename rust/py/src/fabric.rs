@@ -253,6 +253,42 @@ impl PyFabric {
             .done())
     }
 
+    /// The numbers of a data sheet.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let summary = self.fabric.summary();
+        let dict = PyDict::new(py);
+        dict.set_item("endpoints", summary.n_endpoints)?;
+        dict.set_item("switches", summary.n_switches)?;
+        dict.set_item("links", summary.n_links)?;
+        dict.set_item("scale_up_Bps", summary.scale_up_Bps)?;
+        dict.set_item("scale_up_total_Bps", summary.scale_up_total_Bps)?;
+        dict.set_item("bisection_Bps", summary.bisection_Bps)?;
+        dict.set_item("hops", summary.hops)?;
+        Ok(dict)
+    }
+
+    /// BF16 operations per second, memory in bytes and its rate in B/s of one endpoint.
+    fn chip(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+        let Recipe::Preset { name, params, .. } = &self.recipe else {
+            return Ok(None);
+        };
+        let mut known = Params::new();
+        for (key, value) in params {
+            known.set(key, value.clone());
+        }
+        let chip = presets::lookup(name).and_then(|preset| preset.chip(&known));
+        let chip = chip.map_err(|error| raise_fabric(py, error))?;
+        Ok(chip.map(|chip| (chip.bf16_flops, chip.memory_bytes, chip.memory_Bps)))
+    }
+
+    /// What of a preset is not published; empty for other machines.
+    fn assumed(&self) -> &'static str {
+        match &self.recipe {
+            Recipe::Preset { name, .. } => presets::lookup(name).map_or("", |p| p.assumed()),
+            Recipe::Columns => "",
+        }
+    }
+
     /// The name of the first node of each part that no link joins to the others.
     fn parts(&self) -> Vec<String> {
         let firsts = self.fabric.parts();
