@@ -175,6 +175,9 @@ class Run:
     def algorithms(self) -> list[str]: ...  # one per job
     @property
     def options(self) -> dict[str, int | str]: ...  # of the algorithm of one collective
+    @property
+    def is_in_network(self) -> bool: ...  # whether switches reduced or multicast
+    def max_utilisation(self) -> float: ...  # of the busiest link
     # job, the schedule's columns (src and dst are ranks), src_endpoint, dst_endpoint, released_ps,
     # served_ps, arrived_ps; of flows: row, src, dst, size_bytes, released_ps, served_ps, arrived_ps
     def transfers(self) -> _Columns: ...

@@ -49,6 +49,7 @@ _NODE_COLUMNS = (
     Column("kind", "text"),
     Column("endpoint", "integer", required=False, nullable=True),
     Column("reduction_rate_Bps", "integer", required=False, nullable=True),
+    Column("in_network", "bool", required=False),
 )
 _LINK_ORDER = (
     "link",
@@ -318,7 +319,8 @@ class Fabric:
         ----------
         nodes : polars.DataFrame
             `node` (String, unique), `kind` (String: "endpoint", "cpu", "nic" or "switch").
-            Optional: `reduction_rate_Bps` (integer, or null for no limit). Each other text column
+            Optional: `reduction_rate_Bps` (integer, or null for no limit), `in_network` (Boolean,
+            true for switches that reduce and multicast). Each other text column
             is a level of containers, innermost first, null where a node is in none; the level
             "node" is the column `node_group`. A column `endpoint` is ignored.
         links : polars.DataFrame
@@ -411,8 +413,9 @@ class Fabric:
         """Endpoints, CPUs, NICs and switches.
 
         One row per node: `node`, `kind` (String), `endpoint` (Int64, its number as a rank; null for
-        the others), `reduction_rate_Bps` (Int64, null for no limit), and a String column per level
-        of containers, innermost first (null outside of them); the level "node" is `node_group`.
+        the others), `reduction_rate_Bps` (Int64, null for no limit), `in_network` (Boolean, true
+        for switches that reduce and multicast), and a String column per level of containers,
+        innermost first (null outside of them); the level "node" is `node_group`.
 
         Examples
         --------
@@ -441,7 +444,7 @@ class Fabric:
         if which not in self._frames:
             if which == "nodes":
                 columns = self.core.nodes()
-                nullable = [name for name in columns if name not in ("node", "kind")]
+                nullable = [name for name in columns if name not in ("node", "kind", "in_network")]
                 self._frames[which] = to_frame(columns, nullable)
             else:
                 columns = self.core.links()
@@ -798,6 +801,7 @@ def _from_parsed(parsed: Parsed, origin: str) -> Fabric:
         key: numbers(values) if key.endswith(("_Bps", "_ps")) or key == "plane" else values
         for key, values in parsed.links.items()
     }
+    nodes["in_network"] = np.array(parsed.nodes["in_network"], dtype=np.bool_)
     links["ordinary"] = np.array(parsed.links["ordinary"], dtype=np.bool_)
     try:
         return Fabric(_core.Fabric.from_columns(parsed.name, nodes, links))

@@ -24,7 +24,7 @@ DEFAULT_MAX_LINKS = 10**7
 
 KINDS = ("endpoint", "cpu", "nic", "switch")
 TOP_KEYS = ("schema", "name", "levels", "nodes", "groups", "links")
-NODE_KEYS = ("name", "kind", "in", "reduction_rate", "reduction_rate_Bps")
+NODE_KEYS = ("name", "kind", "in", "reduction_rate", "reduction_rate_Bps", "in_network")
 GROUP_KEYS = ("name", "level", "in")
 LINK_KEYS = (
     "src", "dst", "rate", "rate_Bps", "latency", "latency_ps", "kind", "plane", "live_rate_Bps",
@@ -111,7 +111,12 @@ class _Reader:
         return {name: _ancestors(name, level_of, parent, place, levels) for name in level_of}
 
     def _nodes(self, levels: list[str], groups: dict[str, dict[str, str]]) -> dict[str, list[Any]]:
-        columns: dict[str, list[Any]] = {"node": [], "kind": [], "reduction_rate_Bps": []}
+        columns: dict[str, list[Any]] = {
+            "node": [],
+            "kind": [],
+            "reduction_rate_Bps": [],
+            "in_network": [],
+        }
         columns |= {level_column(level): [] for level in levels}
         seen: set[str] = set()
         for table in self._tables("nodes", NODE_KEYS):
@@ -119,6 +124,7 @@ class _Reader:
             if kind not in KINDS:
                 raise table.place.error(f"unknown kind {kind!r}; {nearest(kind, KINDS)}", "kind")
             reduction = table.measured("reduction_rate", "Bps", 1)
+            in_network = table.flag("in_network", default=False)
             inside: Mapping[str, str] = {}
             if "in" in table.values:
                 group = table.text("in")
@@ -134,6 +140,7 @@ class _Reader:
                 columns["node"].append(name)
                 columns["kind"].append(kind)
                 columns["reduction_rate_Bps"].append(reduction)
+                columns["in_network"].append(in_network)
                 for level in levels:
                     columns[level_column(level)].append(inside.get(level))
         return columns

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_FIXED_NODE_COLUMNS = ("node", "kind", "endpoint", "reduction_rate_Bps")
+_FIXED_NODE_COLUMNS = ("node", "kind", "endpoint", "reduction_rate_Bps", "in_network")
 # A TOML basic string escapes everything below it, and the delete character.
 _SPACE = 32
 _DELETE = 127
@@ -56,8 +56,8 @@ def _group(level: str, container: str) -> str:
 
 
 def _node_tables(nodes: pl.DataFrame, levels: list[str], spelled: list[str]) -> Iterator[str]:
-    rows = nodes.select("kind", "reduction_rate_Bps", *levels).rows()
-    for (kind, reduction, *inside), names in _runs(rows, nodes["node"].to_list()):
+    rows = nodes.select("kind", "reduction_rate_Bps", "in_network", *levels).rows()
+    for (kind, reduction, in_network, *inside), names in _runs(rows, nodes["node"].to_list()):
         yield "[[nodes]]"
         yield f"name = {_listed(names)}"
         yield f"kind = {_quoted(kind)}"
@@ -66,6 +66,8 @@ def _node_tables(nodes: pl.DataFrame, levels: list[str], spelled: list[str]) -> 
             yield f"in = {_quoted(_group(spelled[innermost], inside[innermost]))}"
         if reduction is not None:
             yield f"reduction_rate_Bps = {reduction}"
+        if in_network:
+            yield "in_network = true"
         yield ""
 
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 
+use crate::algorithms;
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
@@ -269,6 +270,14 @@ impl Simulation {
             .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
     }
 
+    /// Whether switches did reductions or multicasts.
+    pub fn is_in_network(&self) -> bool {
+        match &self.work {
+            Work::Jobs(jobs) => jobs.iter().any(|job| is_in_network(&job.schedule)),
+            Work::Flows(_) => false,
+        }
+    }
+
     /// Events processed.
     pub fn n_events(&self) -> u64 {
         self.run.as_ref().map_or(0, Solved::n_events)
@@ -358,6 +367,11 @@ impl Simulation {
     }
 }
 
+/// Whether switches do the reductions and multicasts of a schedule.
+fn is_in_network(schedule: &Schedule) -> bool {
+    algorithms::lookup(schedule.algorithm()).is_ok_and(|algorithm| algorithm.is_in_network())
+}
+
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
     jobs.iter()
         .map(|job| Ok(fabric.rank_nodes(&job.endpoints)?))
@@ -381,6 +395,7 @@ fn place(
                     schedule: &job.schedule,
                     nodes,
                     starts_ps: &job.starts_ps,
+                    is_in_network: is_in_network(&job.schedule),
                 })
                 .collect();
             let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);

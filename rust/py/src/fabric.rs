@@ -132,6 +132,10 @@ impl PyFabric {
                 "reduction_rate_Bps",
                 ids().map(|id| fabric.reduction_rate_Bps(id).map_or(-1, |rate| rate as i64)),
             )?;
+        columns = columns.bools(
+            "in_network",
+            ids().map(|id| fabric.is_in_network(id)).collect(),
+        )?;
         for level in fabric.levels() {
             let name = |container: &Option<u32>| {
                 container.map_or_else(String::new, |c| format!("{}{c}", level.name))
@@ -379,7 +383,13 @@ fn level_column(level: &str) -> &str {
 }
 
 /// Columns of `nodes` that are not container levels.
-const NODE_COLUMNS: [&str; 4] = ["node", "kind", "endpoint", "reduction_rate_Bps"];
+const NODE_COLUMNS: [&str; 5] = [
+    "node",
+    "kind",
+    "endpoint",
+    "reduction_rate_Bps",
+    "in_network",
+];
 
 fn build(
     py: Python<'_>,
@@ -409,6 +419,12 @@ fn build(
             if let Ok(rate) = u64::try_from(rate) {
                 builder.reduction_rate(ids[name], rate);
             }
+        }
+    }
+    if let Some(column) = nodes.get_item("in_network")? {
+        let flags: Vec<bool> = take_bools(&column, "in_network")?;
+        for (name, _) in names.iter().zip(flags).filter(|(_, able)| *able) {
+            builder.in_network(ids[name]);
         }
     }
     place_levels(nodes, &names, &ids, &mut builder)?;
@@ -450,6 +466,12 @@ fn place_levels(
     Ok(())
 }
 
+fn take_bools(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<bool>> {
+    let values = column.call_method0("tolist")?;
+    let wrong = |_| argument(column.py(), format!("column '{name}' must be boolean"));
+    values.extract().map_err(wrong)
+}
+
 fn add_links(
     py: Python<'_>,
     links: &Bound<'_, PyDict>,
@@ -470,12 +492,7 @@ fn add_links(
         None
     };
     let ordinary: Option<Vec<bool>> = match links.get_item("ordinary")? {
-        Some(column) => Some(
-            column
-                .call_method0("tolist")?
-                .extract()
-                .map_err(|_| argument(py, "column 'ordinary' must be boolean".to_owned()))?,
-        ),
+        Some(column) => Some(take_bools(&column, "ordinary")?),
         None => None,
     };
     let node = |row: usize, name: &String| {
