@@ -9,6 +9,7 @@
 use super::contract::{About, Algorithm};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The direct algorithm.
@@ -57,6 +58,14 @@ impl Algorithm for Direct {
             Collective::SendRecv => 1,
             _ => n * (n - 1),
         }
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        if problem.collective == Collective::SendRecv {
+            return Symmetry::NONE;
+        }
+        Symmetry::of_ranks(n, Alike::Any).with_chunks_by_pair(n, n * n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -11,6 +11,7 @@ use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec
 use super::ring::Ring;
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 use crate::team::{Level, Team};
 
@@ -114,6 +115,27 @@ impl Algorithm for Hierarchical {
             INSIDE.floor(&sub_problem(problem, phase, &team)).hops
         };
         Floor::new(grid.phases(problem).map(hops_of).sum(), 0, 0, 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let grid = Grid::of(problem);
+        let (m, n_groups) = (grid.group_size() as u32, grid.n_groups() as u32);
+        let mut in_order = grid.groups.iter().flatten().zip(problem.team.ranks());
+        if !in_order.all(|(&rank, expected)| rank == expected) {
+            return Symmetry::NONE;
+        }
+        let chunk_axis = |rank_stride, size, neighbor| ChunkAxis {
+            stride: neighbor,
+            rank_stride,
+            size,
+        };
+        Symmetry {
+            ranks: vec![(m, Alike::Rotations), (n_groups, Alike::Rotations)],
+            chunks: vec![
+                chunk_axis(1, m, grid.chunk(0, 1.min(m as usize - 1))),
+                chunk_axis(m, n_groups, grid.chunk(1.min(n_groups as usize - 1), 0)),
+            ],
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -20,6 +20,7 @@ mod flow;
 mod glob;
 mod graph;
 mod hierarchy;
+mod memo;
 mod params;
 mod parts;
 pub mod presets;
