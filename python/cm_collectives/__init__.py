@@ -23,6 +23,7 @@ from .errors import (
     VerifyError,
 )
 from .fabric import Fabric, presets, routings
+from .failures import failures
 from .result import Certificate, Result
 from .simulate import Job, simulate, simulate_flows
 from .sweep import grid, sweep
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "algorithms",
     "compare",
+    "failures",
     "grid",
     "presets",
     "routings",

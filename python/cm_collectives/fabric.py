@@ -460,9 +460,9 @@ class Fabric:
         Parameters
         ----------
         factors : mapping of str to float
-            From a link ("node03/die05->node03/l1.2"), a node (all its links) or a glob pattern over
-            these names ("l2.2.*") to a factor in 0..1 of the live rate. Where several match, they
-            multiply.
+            From a link ("node03/die05->node03/l1.2"), a node (all its links), a glob pattern over
+            these names ("l2.2.*"), a plane ("plane:3") or a container of a level ("node:3", all its
+            nodes) to a factor in 0..1 of the live rate. Where several match, they multiply.
 
         Returns
         -------

@@ -369,7 +369,7 @@ impl Simulation {
 
 /// Whether switches do the reductions and multicasts of a schedule.
 fn is_in_network(schedule: &Schedule) -> bool {
-    algorithms::lookup(schedule.algorithm()).is_ok_and(|algorithm| algorithm.is_in_network())
+    algorithms::lookup(schedule.algorithm()).is_ok_and(algorithms::Algorithm::is_in_network)
 }
 
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
