@@ -1,1 +1,1 @@
-"""Foreign and own file formats, one per file."""
+"""Foreign and own file formats, one file each."""
