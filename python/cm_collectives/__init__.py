@@ -25,6 +25,7 @@ from .errors import (
 from .fabric import Fabric, presets, routings
 from .failures import failures
 from .result import Certificate, Result
+from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
 from .sweep import grid, sweep
 from .team import Team
@@ -49,6 +50,7 @@ __all__ = [
     "compare",
     "failures",
     "grid",
+    "over_seeds",
     "presets",
     "routings",
     "schedule",

@@ -93,7 +93,7 @@ def routings() -> pl.DataFrame:
     Examples
     --------
     >>> cm.routings()["routing"].to_list()
-    ['spray', 'hash', 'dest', 'plane']
+    ['spray', 'hash', 'dest', 'plane', 'adaptive']
     """
     return to_frame(_core.routings())
 
