@@ -51,9 +51,8 @@ fn expected_steps(name: &str, collective: Collective, n: u32, k: u32) -> u32 {
         ("ring" | "shift" | "xor", _) => n - 1,
         // One step adds up each of K chunks, the next one multicasts it.
         ("nvls", Collective::AllReduce) => k + 1,
-        ("nvls", _) => 1,
-        // 3.11: everything at once.
-        ("direct", _) => 1,
+        // 3.11: everything at once; either half of nvls.
+        ("direct" | "nvls", _) => 1,
         // 3.1: n - 2 + K.
         ("chain", _) => n - 2 + k,
         // 3.10: L, and K - 1 more where chunks are pipelined.
