@@ -142,6 +142,9 @@ struct Entry {
     plan: Option<Arc<Plan>>,
 }
 
+/// A plan, or that there is none.
+struct Verdict(Option<Arc<Plan>>);
+
 #[derive(Default)]
 struct Plans(Mutex<Vec<Entry>>);
 
@@ -151,7 +154,7 @@ impl Plan {
         if !setting.layers.orbits || !setting.routing.is_symmetric() || !recipe.has_equal_chunks() {
             return Ok(None);
         }
-        if let Some(plan) = Self::known(recipe, setting) {
+        if let Some(Verdict(plan)) = Self::known(recipe, setting) {
             if let Some(plan) = &plan {
                 setting.check_memory(plan.placement.workload.n_ops() as u64)?;
             }
@@ -175,7 +178,7 @@ impl Plan {
     }
 
     /// What is remembered of a recipe: its plan, or that it has none.
-    fn known(recipe: &Recipe, setting: &Setting) -> Option<Option<Arc<Self>>> {
+    fn known(recipe: &Recipe, setting: &Setting) -> Option<Verdict> {
         let plans = setting.fabric.memo(setting.nodes, Plans::default);
         let is_it = |entry: &&Entry| {
             entry.routing == setting.name
@@ -185,12 +188,12 @@ impl Plan {
         };
         // Never waits, as the memo does not.
         let entries = plans.0.try_lock().ok()?;
-        Some(entries.iter().find(is_it)?.plan.clone())
+        Some(Verdict(entries.iter().find(is_it)?.plan.clone()))
     }
 
     /// The plan of a recipe if it is remembered and takes at most so many operations.
     pub fn quick(recipe: &Recipe, setting: &Setting, n_ops: usize) -> Option<Arc<Self>> {
-        let plan = Self::known(recipe, setting)??;
+        let plan = Self::known(recipe, setting)?.0?;
         (plan.prepared.n_ops() <= n_ops).then_some(plan)
     }
 
