@@ -154,6 +154,9 @@ impl Plan {
         if !setting.layers.orbits || !setting.routing.is_symmetric() || !recipe.has_equal_chunks() {
             return Ok(None);
         }
+        if recipe.algorithm.is_in_network() {
+            return Ok(None);
+        }
         if let Some(Verdict(plan)) = Self::known(recipe, setting) {
             if let Some(plan) = &plan {
                 setting.check_memory(plan.placement.workload.n_ops() as u64)?;
