@@ -41,10 +41,11 @@ const DENSE: u64 = 50;
 /// Events over which this is averaged.
 const WINDOW: u64 = 64;
 
-/// Bytes that repair by levels may take for each operation of the workload, and at least: within
-/// what `simulate::BYTES_PER_TRANSFER` counts for the engine.
-const BYTES_PER_OP: u64 = 200;
-const FREE_BYTES: u64 = 64 << 20;
+/// Bytes that repair by levels may take for each resource of each operation's route. One plane of a
+/// CM384 was measured to need 11 to 14 of them at 128 to 256 ranks. Messages striped over all seven
+/// planes would need 96 to 137, and are repaired faster by flows: a move of one touches the weights of
+/// every two of its 28 resources.
+pub const LEVELS_BYTES_PER_INCIDENCE: u64 = 64;
 
 /// The active flows and their max-min fair rates.
 #[derive(Debug)]
@@ -159,8 +160,11 @@ impl<'w, N: Number> MaxMin<'w, N> {
     }
 
     fn switch(&mut self) {
-        let budget = FREE_BYTES.max(BYTES_PER_OP * self.workload.n_ops() as u64);
-        let plan = Plan::new(self.workload).filter(|plan| plan.n_bytes() <= budget);
+        let ops = 0..self.workload.n_ops();
+        let n_incidences: usize = ops.map(|op| self.workload.route(op).len()).sum();
+        let budget = LEVELS_BYTES_PER_INCIDENCE * n_incidences as u64;
+        let fits = |plan: &Plan| self.method == Method::Levels || plan.n_bytes() <= budget;
+        let plan = Plan::new(self.workload).filter(fits);
         if let Some(plan) = plan {
             let mut levels = Box::new(Levels::new(&self.all, plan));
             levels.adopt(&mut self.all, &mut self.touched, &mut self.moves);
