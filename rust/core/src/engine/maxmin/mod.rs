@@ -184,3 +184,75 @@ impl<'w, N: Number> MaxMin<'w, N> {
         &self.moves
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::number::Pair;
+    use crate::engine::workload::WorkloadBuilder;
+
+    /// 400 flows over two or three of 12 resources each.
+    fn workload() -> Workload {
+        let mut builder = WorkloadBuilder::default();
+        for rate_bps in 0..12 {
+            builder.resource(28 + 7 * (rate_bps % 3));
+        }
+        for op in 0..400u32 {
+            let mut resources = [op % 5, 5 + op / 5 % 4, 9 + op / 20 % 3].to_vec();
+            resources.truncate(2 + op as usize % 2);
+            let route = builder.route(resources.into_iter().map(|r| (r, 1, 1)), 0, 0);
+            builder.op(route, (1, 1), 0, [], []);
+        }
+        builder.build().expect("no edges, no cycle")
+    }
+
+    /// Lets flows come and go in both solvers and compares all rates after each repair.
+    fn check(repairs_per_lane: usize, n_arrivals: usize) {
+        let workload = workload();
+        let mut by_flows = MaxMin::<Pair>::new(&workload, Method::Flows);
+        let mut by_levels = MaxMin::<Pair>::new(&workload, Method::Levels);
+        let mut slots = Vec::new();
+        let mut ops = 0..400u32;
+        for event in 0.. {
+            for op in ops.by_ref().take(n_arrivals) {
+                let route = workload.op_routes[op as usize];
+                assert_eq!(by_flows.enter(op, route), by_levels.enter(op, route));
+                slots.push(by_flows.all.flows.active().last().copied().unwrap_or(0));
+            }
+            for solver in [&mut by_flows, &mut by_levels] {
+                solver.repair();
+            }
+            if let Some(levels) = &mut by_levels.levels {
+                levels.repairs_per_lane = repairs_per_lane;
+            }
+            for &slot in &slots {
+                let [a, b] = [&by_flows, &by_levels].map(|solver| solver.all.rate(slot));
+                assert_eq!(a.map(Pair::residue), b.map(Pair::residue), "event {event}");
+            }
+            if slots.is_empty() {
+                break;
+            }
+            let slot = slots.swap_remove(event * 7 % slots.len());
+            by_flows.leave(slot);
+            by_levels.leave(slot);
+        }
+        assert_eq!(by_levels.all.ambiguity, Ambiguity(0));
+    }
+
+    #[test]
+    fn flows_that_come_and_go_have_the_same_rates_by_either_solver() {
+        check(REPAIRS_FOR_ALL, 3);
+    }
+
+    #[test]
+    fn a_repair_that_is_given_up_fills_everything_afresh() {
+        check(0, 3);
+    }
+
+    #[test]
+    fn a_burst_of_arrivals_fills_everything_afresh() {
+        check(REPAIRS_FOR_ALL, 100);
+    }
+
+    const REPAIRS_FOR_ALL: usize = 200;
+}
