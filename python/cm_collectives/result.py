@@ -45,6 +45,8 @@ class _Answer(NamedTuple):
     n_events: int
     algorithms: tuple[str, ...]
     options: tuple[tuple[str, int | str], ...]
+    # Where switches reduce or multicast, busbw is no rate of a link: this is, as a share of it.
+    busiest_link: float | None = None
 
 
 def algbw(volume_bytes: float | None, time_ps: int) -> float | None:
@@ -136,7 +138,8 @@ class Result:
         """`algbw_Bps` times the factor of nccl-tests, which makes it comparable with a link rate.
 
         2(n-1)/n for all_reduce; (n-1)/n for reduce_scatter, all_gather, all_to_all, gather and
-        scatter; 1 for broadcast, reduce and send_recv. None where `algbw_Bps` is.
+        scatter; 1 for broadcast, reduce and send_recv. None where `algbw_Bps` is. Where switches
+        reduce or multicast it may pass the rate of the links; `repr` and `explain` say so.
         """
         if self._asked.collective is None:
             return None
@@ -282,7 +285,14 @@ class Result:
         bound         15.3061 us   any algorithm on any routes, by the links into node00/die00
         efficiency        81.0 %   only another schedule or other routes can be faster
         """
-        return self._again().explain()
+        told = self._again().explain()
+        busiest = self._answer.busiest_link
+        if busiest is None:
+            return told
+        return (
+            f"{told}\nin network    switches reduce and multicast, so busbw may pass the rate of "
+            f"the links; the busiest is {busiest:.1%} used"
+        )
 
     def certificate(self) -> Certificate:
         """Return the proof that the rates were max-min fair at all times.
@@ -333,6 +343,7 @@ class Result:
             "bound_ps": self.bound_ps,
             "route_bound_ps": self.route_bound_ps,
             "efficiency": self.efficiency,
+            "in_network_busiest_link": self._answer.busiest_link,
             "exactness": self.exactness,
             "events": self.n_events,
             "digest": self.digest,
@@ -358,6 +369,9 @@ class Result:
                 f"algbw {self.algbw_Bps / 1e9:.4g} GB/s",
                 f"busbw {self.busbw_Bps / 1e9:.4g} GB/s",
             ]
+        busiest = self._answer.busiest_link
+        if busiest is not None:
+            parts.append(f"reduced in the network, busiest link {busiest:.1%} used")
         if self.efficiency is not None and self.bound_ps > 0:
             parts.append(f"{self.efficiency:.1%} of the bound")
         return (
@@ -387,7 +401,13 @@ def _answer_of(run: _core.Run) -> _Answer:
         n_events=run.n_events,
         algorithms=tuple(run.algorithms),
         options=tuple(run.options.items()),
+        busiest_link=run.max_utilisation() if run.is_in_network and _is_timed(run) else None,
     )
+
+
+def _is_timed(run: _core.Run) -> bool:
+    """Return whether the engine simulated; bounds say nothing about links."""
+    return run.engine != "bound"
 
 
 def _unpickled(

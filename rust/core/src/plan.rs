@@ -141,6 +141,9 @@ impl Plan {
         if !setting.layers.orbits || !setting.routing.is_symmetric() {
             return Ok(None);
         }
+        if recipe.algorithm.is_in_network() {
+            return Ok(None);
+        }
         if recipe.split != Split::Exact || matches!(recipe.payload, Payload::Counts(_)) {
             return Ok(None);
         }

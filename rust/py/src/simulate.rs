@@ -421,6 +421,22 @@ impl PyRun {
             .done())
     }
 
+    /// Whether switches did reductions or multicasts.
+    #[getter]
+    fn is_in_network(&self) -> bool {
+        self.simulation.is_in_network()
+    }
+
+    /// The share of its capacity that the busiest link used.
+    fn max_utilisation(&self, py: Python<'_>) -> PyResult<f64> {
+        let uses = py.detach(|| report::links(&self.simulation));
+        let uses = uses.map_err(|error| raise(py, error))?;
+        Ok(uses
+            .iter()
+            .map(|usage| usage.utilisation)
+            .fold(0.0, f64::max))
+    }
+
     /// Columns of all ranks of all jobs.
     fn ranks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let finishes = py.detach(|| report::rank_finishes(&self.simulation));

@@ -11,8 +11,9 @@ use std::sync::atomic::AtomicBool;
 use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
-use crate::fabric::Fabric;
-use crate::ids::RankId;
+use crate::fabric::routing::{ROUTINGS, RoutingError};
+use crate::fabric::{Fabric, NodeKind};
+use crate::ids::{NodeId, RankId};
 use crate::placement::Sync;
 use crate::plan::{Plan, Planned, Recipe, Setting};
 use crate::schedule::Schedule;
@@ -103,11 +104,35 @@ impl Question {
         }
         let problem = self.problem();
         match self.algorithm {
-            Choice::Named(algorithm) => Ok(algorithms::check(algorithm, &problem)?),
+            Choice::Named(algorithm) => {
+                algorithms::check(algorithm, &problem)?;
+                self.check_fabric(algorithm)
+            }
             Choice::Auto => {
                 problem.check().map_err(PlanError::from)?;
                 self.candidates().map(|_| ())
             }
+        }
+    }
+
+    /// Refuses an algorithm that needs what the fabric does not have.
+    fn check_fabric(&self, algorithm: &dyn Algorithm) -> Result<(), Error> {
+        if !algorithm.is_in_network() {
+            return Ok(());
+        }
+        if self.settings.routing != ROUTINGS[0].name {
+            return Err(RoutingError::TreeRouting.into());
+        }
+        let switches = self.fabric.nodes().iter().enumerate();
+        let mut unable = switches.filter(|(id, node)| {
+            node.kind == NodeKind::Switch && !self.fabric.is_in_network(NodeId::from_index(*id))
+        });
+        match unable.next() {
+            Some((_, node)) => {
+                let switch = node.name.clone();
+                Err(RoutingError::NotInNetwork { switch }.into())
+            }
+            None => Ok(()),
         }
     }
 
@@ -117,7 +142,8 @@ impl Question {
         let mut reasons = Vec::new();
         let mut fit = Vec::new();
         for algorithm in algorithms::algorithms_for(self.collective) {
-            match algorithms::check(algorithm, &problem) {
+            let checked = algorithms::check(algorithm, &problem).map_err(Error::from);
+            match checked.and_then(|()| self.check_fabric(algorithm)) {
                 Ok(()) => fit.push(algorithm),
                 Err(error) => reasons.push(format!("{}: {error}", algorithm.name())),
             }
