@@ -202,8 +202,8 @@ mod tests {
     /// by two dies tears nodes apart (`design/model.md`).
     #[test]
     fn a_supernode_has_the_symmetries_of_its_parts_and_no_other() {
-        let fabric = cm384();
         type Turn = fn(usize) -> usize;
+        let fabric = cm384();
         let cases: [(Turn, bool); 6] = [
             (|die| (die + 16) % 768, true),
             (|die| die / 16 * 16 + (die + 2) % 16, true),
