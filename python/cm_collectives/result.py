@@ -38,8 +38,6 @@ class _Answer(NamedTuple):
     """The numbers of a run; a pickled result carries them, and its digest."""
 
     time_ps: int
-    bound_ps: int
-    route_bound_ps: int
     exactness: str
     engine: str
     n_events: int
@@ -75,9 +73,9 @@ def efficiency(bound_ps: int, time_ps: int) -> float | None:
 class Result:
     """The answer of `cm.simulate` or `cm.simulate_flows`.
 
-    Numbers are there at once; frames are made when they are first asked for. A result is immutable
-    and compares by `digest`. A pickled copy carries the numbers and its question, and runs it again
-    when a frame is asked for; the bits are the same.
+    Times are there at once; bounds and frames are made when they are first asked for. A result is
+    immutable and compares by `digest`. A pickled copy carries the numbers and its question, and
+    runs it again when a frame is asked for; the bits are the same.
 
     Examples
     --------
@@ -90,7 +88,16 @@ class Result:
     (1000000000, 'ring', 'exact')
     """
 
-    __slots__ = ("_answer", "_asked", "_digest", "_extra", "_frames", "_replay", "_run")
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_bounds",
+        "_digest",
+        "_extra",
+        "_frames",
+        "_replay",
+        "_run",
+    )
 
     def __init__(
         self,
@@ -99,6 +106,7 @@ class Result:
         *,
         extra: pl.DataFrame | None = None,
         answer: _Answer | None = None,
+        bounds: tuple[int, int] | None = None,
         digest: str | None = None,
     ) -> None:
         self._asked = asked
@@ -107,7 +115,14 @@ class Result:
         self._frames: dict[str, pl.DataFrame] = {}
         self._run: _core.Run | None = None
         self._digest = digest
+        self._bounds = bounds
         self._answer = answer or _answer_of(self._again())
+
+    def _both_bounds(self) -> tuple[int, int]:
+        if self._bounds is None:
+            run = self._again()
+            self._bounds = (run.bound_ps, run.route_bound_ps)
+        return self._bounds
 
     def _again(self) -> _core.Run:
         if self._run is None:
@@ -151,17 +166,17 @@ class Result:
 
         0 for flows, which are no collective.
         """
-        return self._answer.bound_ps
+        return self._both_bounds()[0]
 
     @property
     def route_bound_ps(self) -> int:
         """Picoseconds below which this schedule on these routes cannot come."""
-        return self._answer.route_bound_ps
+        return self._both_bounds()[1]
 
     @property
     def efficiency(self) -> float | None:
         """`bound_ps / time_ps`, in 0..1; None where the time is 0."""
-        return efficiency(self._answer.bound_ps, self._answer.time_ps)
+        return efficiency(self.bound_ps, self._answer.time_ps)
 
     @property
     def exactness(self) -> str:
@@ -359,7 +374,9 @@ class Result:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the numbers and the question."""
-        return _unpickled, (self._asked, self._replay, self._extra, self._answer, self.digest)
+        bounds = self._both_bounds()
+        numbers = (self._answer, bounds, self.digest)
+        return _unpickled, (self._asked, self._replay, self._extra, numbers)
 
     def __repr__(self) -> str:
         """Tell the question, the time, the bandwidths and how close to the bound it is."""
@@ -394,8 +411,6 @@ _NULLABLE = ("plane", "step", "resource", "level", "op", "algorithm")
 def _answer_of(run: _core.Run) -> _Answer:
     return _Answer(
         time_ps=run.time_ps,
-        bound_ps=run.bound_ps,
-        route_bound_ps=run.route_bound_ps,
         exactness=run.exactness,
         engine=run.engine,
         n_events=run.n_events,
@@ -411,9 +426,13 @@ def _is_timed(run: _core.Run) -> bool:
 
 
 def _unpickled(
-    asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer, digest: str
+    asked: Asked,
+    replay: Replay,
+    extra: pl.DataFrame | None,
+    numbers: tuple[_Answer, tuple[int, int], str],
 ) -> Result:
-    return Result(asked, replay, extra=extra, answer=answer, digest=digest)
+    answer, bounds, digest = numbers
+    return Result(asked, replay, extra=extra, answer=answer, bounds=bounds, digest=digest)
 
 
 class Certificate:

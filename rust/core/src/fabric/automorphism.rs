@@ -198,11 +198,12 @@ mod tests {
         Automorphism::extending(fabric, fabric.bundles(), nodes, &images).is_some()
     }
 
+    type Turn = fn(usize) -> usize;
+
     /// Node, package and side of a die may be turned; a shift by one die tears packages apart, one
     /// by two dies tears nodes apart (`design/model.md`).
     #[test]
     fn a_supernode_has_the_symmetries_of_its_parts_and_no_other() {
-        type Turn = fn(usize) -> usize;
         let fabric = cm384();
         let cases: [(Turn, bool); 6] = [
             (|die| (die + 16) % 768, true),
