@@ -7,13 +7,22 @@
 pub mod contract;
 
 mod binomial_tree;
+mod bruck;
 mod chain;
 mod direct;
 mod dissemination;
 mod double_binary_tree;
+mod grouped;
+mod halving_doubling;
 mod hierarchical;
+mod nb;
+mod nhr;
+mod one_shot;
+mod rabenseifner;
+mod recursive_doubling;
 mod ring;
 mod shift;
+mod two_shot;
 mod xor;
 
 pub use contract::{
@@ -24,6 +33,13 @@ pub use contract::{
 /// All algorithms, in documentation order.
 pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &ring::Ring,
+    &nhr::Nhr,
+    &nb::Nb,
+    &recursive_doubling::RecursiveDoubling,
+    &rabenseifner::Rabenseifner,
+    &halving_doubling::HalvingDoubling,
+    &one_shot::OneShot,
+    &two_shot::TwoShot,
     &double_binary_tree::DoubleBinaryTree,
     &hierarchical::Hierarchical,
     &binomial_tree::BinomialTree,
@@ -31,5 +47,7 @@ pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &direct::Direct,
     &shift::Shift,
     &xor::Xor,
+    &grouped::Grouped,
+    &bruck::Bruck,
     &dissemination::Dissemination,
 ];

@@ -60,6 +60,19 @@ impl Program {
         self.push(step, to, chunks, Op::Copy);
     }
 
+    /// One message for each of `ranges`, all to `to`, which stores them.
+    #[inline]
+    pub fn send_each(
+        &mut self,
+        step: u32,
+        to: RankId,
+        ranges: impl IntoIterator<Item = ChunkRange>,
+    ) {
+        for chunks in ranges {
+            self.send(step, to, chunks);
+        }
+    }
+
     /// The rank sends `chunks` to `to`, which adds them to its own.
     #[inline]
     pub fn reduce(&mut self, step: u32, to: RankId, chunks: ChunkRange) {

@@ -35,6 +35,18 @@ pub enum Unsupported {
         /// Ranks in the team.
         n_ranks: u32,
     },
+    /// A value of an option that the question does not allow.
+    #[error("{algorithm} takes {option}={value} {only}")]
+    OptionHere {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// Where it is allowed: "only for ...".
+        only: &'static str,
+    },
     /// A team without the level that a hierarchy needs.
     #[error(
         "{algorithm} needs a team with a level of groups{}; the team's levels are: {known}",

@@ -3,8 +3,10 @@
 //! An algorithm is SPMD: it never sees all ranks at once. Its counts of chunks, steps and transfers
 //! are known before anything is allocated, so that a question too large is refused, not attempted.
 
+mod blockwise;
 mod error;
 mod floor;
+mod fold;
 mod options;
 mod plan;
 
@@ -13,6 +15,8 @@ pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
+pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
+pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use options::{CHUNKS, default_chunks};
 
 use crate::collective::{Collective, Problem};
