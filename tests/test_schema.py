@@ -56,7 +56,14 @@ def result() -> cm.Result:
 FRAMES = {
     "presets": (
         cm.presets,
-        {"name": TEXT, "title": TEXT, "endpoints": INT, "parameters": TEXT, "source": TEXT},
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "endpoints": INT,
+            "parameters": TEXT,
+            "source": TEXT,
+            "assumed": TEXT,
+        },
     ),
     "algorithms": (
         cm.algorithms,

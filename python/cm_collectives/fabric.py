@@ -63,7 +63,8 @@ def presets() -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per preset: `name`, `title`, `endpoints` (Int64, of the default parameters),
-        `parameters` (name, allowed values and default of each), `source` of the numbers.
+        `parameters` (name, allowed values and default of each), `source` of the numbers, and what
+        is not published and so `assumed`.
 
     Examples
     --------
@@ -171,8 +172,8 @@ class Fabric:
     def from_frames(nodes: pl.DataFrame, links: pl.DataFrame, *, name: str = "custom") -> Fabric:
         """Return a machine described by two frames.
 
-        Endpoints are numbered in the order of their rows. Only switches forward: endpoints, CPUs
-        and NICs begin and end paths.
+        Endpoints are numbered in the order of their rows. Switches forward, and NICs between their
+        owners and switches; endpoints and CPUs begin and end paths.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use crate::collective::Collective;
 use crate::engine::number::{Ambiguity, Number, Pair};
 use crate::engine::workload::Workload;
-use crate::fabric::{Bundles, ContainerLevel, Fabric, Link, NodeKind};
+use crate::fabric::{Bundles, ContainerLevel, Fabric, Link};
 use crate::ids::{ClassId, NodeId};
 
 /// Destinations from which the latency bound is taken. Any subset of pairs gives a bound; on the
@@ -71,7 +71,7 @@ pub struct Bound {
 
 /// Links a schedule of these ranks could use: live, ordinary, and no end at a stranger's node.
 fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
-    let open = |node: NodeId| fabric.node(node).kind == NodeKind::Switch || is_rank[node.index()];
+    let open = |node: NodeId| fabric.node(node).kind.forwards() || is_rank[node.index()];
     fabric
         .links()
         .iter()
@@ -356,7 +356,7 @@ fn latencies_to<'a>(
     let bundles: &Bundles = fabric.bundles();
     let open = |class: ClassId| {
         let mut members = bundles.members(class).iter();
-        bundles.forwards(class) || members.any(|node| is_rank[node.index()])
+        bundles.kind(class).forwards() || members.any(|node| is_rank[node.index()])
     };
     let mut least = vec![None; bundles.n_classes()];
     let mut heap = BinaryHeap::from([Reverse((0u64, bundles.class(dst)))]);
@@ -445,52 +445,36 @@ pub fn alone_ps(workload: &Workload, op: usize) -> Pair {
         })
 }
 
+/// The last arrival if every operation ran alone: predecessors before successors, one pass.
 fn critical_path(workload: &Workload) -> Pair {
-    let n = workload.n_ops();
-    let (data, order) = (
-        workload.depends_on.transposed(n),
-        workload.follows.transposed(n),
-    );
-    let mut n_pending: Vec<u32> = (0..n)
-        .map(|op| (workload.depends_on.row(op).len() + workload.follows.row(op).len()) as u32)
-        .collect();
-    let mut ready: Vec<Pair> = (0..n)
-        .map(|op| {
-            let software = workload.software_ps[workload.op_routes[op] as usize];
-            Pair::from_int((workload.start_ps(op) + software).into())
-        })
-        .collect();
+    let whole = |times: &[u64]| -> Vec<Pair> {
+        let each = times.iter().map(|&ps| Pair::from_int(ps.into()));
+        each.collect()
+    };
+    let (latencies, software) = (whole(&workload.latencies_ps), whole(&workload.software_ps));
     let mut alone: FxHashMap<(u32, u32), Pair> = FxHashMap::default();
     let mut ambiguity = Ambiguity::default();
+    let mut times = vec![[Pair::zero(); 2]; workload.n_ops()];
     let mut last = Pair::zero();
-    let mut stack: Vec<usize> = (0..n).rev().filter(|&op| n_pending[op] == 0).collect();
-    while let Some(op) = stack.pop() {
+    for op in workload.topological_order() {
+        let op = op as usize;
         let route = workload.op_routes[op] as usize;
-        let time = *alone
+        let started = Pair::from_int(workload.start_ps(op).into());
+        let data = workload.depends_on.row(op).iter();
+        let there = data.fold(started, |latest, &pred| {
+            ambiguity.max(latest, times[pred as usize][1])
+        });
+        let order = workload.follows.row(op).iter();
+        let ready = order.fold(there.add(&software[route]), |latest, &pred| {
+            ambiguity.max(latest, times[pred as usize][0])
+        });
+        let time = alone
             .entry((workload.op_routes[op], workload.op_sizes[op]))
             .or_insert_with(|| alone_ps(workload, op));
-        let served = ready[op].add(&time);
-        let arrived = served.add(&Pair::from_int(workload.latencies_ps[route].into()));
+        let served = ready.add(time);
+        let arrived = served.add(&latencies[route]);
+        times[op] = [served, arrived];
         last = ambiguity.max(last, arrived);
-        let mut reach = |successor: u32, time: &Pair, stack: &mut Vec<usize>| {
-            let successor = successor as usize;
-            ready[successor] = ambiguity.max(ready[successor], *time);
-            n_pending[successor] -= 1;
-            if n_pending[successor] == 0 {
-                stack.push(successor);
-            }
-        };
-        for &successor in data.row(op) {
-            let software = workload.software_ps[workload.op_routes[successor as usize] as usize];
-            reach(
-                successor,
-                &arrived.add(&Pair::from_int(software.into())),
-                &mut stack,
-            );
-        }
-        for &successor in order.row(op) {
-            reach(successor, &served, &mut stack);
-        }
     }
     last
 }

@@ -7,7 +7,7 @@ use cm_core::algorithms::{ALGORITHMS, schedule};
 use cm_core::collective::{Collective, Payload, Problem};
 use cm_core::engine::fluid::Limits;
 use cm_core::engine::ladder::{Run, Rung};
-use cm_core::engine::layers::{Layers, Solved, solve};
+use cm_core::engine::layers::{Layers, Solved, prepare, solve};
 use cm_core::engine::workload::Workload;
 use cm_core::fabric::routing::{self, Network, RoutingOptions};
 use cm_core::fabric::{Fabric, Params, presets};
@@ -81,6 +81,31 @@ fn check(workload: &Workload, what: &str) {
     }
 }
 
+/// Prepares the layers once and compares them with the event engine at sizes from bytes, where the
+/// latencies decide, to gigabytes, where the rates do; also such that nothing divides.
+fn check_prepared(workload: &Workload, what: &str) {
+    for layers in [REFINE, FAST_FORWARD, Layers::ALL] {
+        let prepared = prepare(workload.clone(), layers);
+        for (times, over) in [(1, 10_007), (1, 1), (3, 7), (1009, 1)] {
+            let mut resized = workload.clone();
+            for (bytes, denominator) in &mut resized.sizes {
+                *bytes *= times;
+                *denominator *= over;
+            }
+            let full = Run::climb(&resized, LIMITS, Rung::Pair).unwrap();
+            let solved = prepared.solve(&resized.sizes, LIMITS, Rung::Pair).unwrap();
+            let what = format!("{what} {layers:?} {times}/{over}");
+            assert_eq!(
+                solved.op_times(workload, LIMITS).unwrap(),
+                full.op_times(&resized, LIMITS).unwrap(),
+                "{what}"
+            );
+            let last = full.last_arrival_ps(&resized).unwrap();
+            assert_eq!(solved.last_arrival_ps(workload), last, "{what}");
+        }
+    }
+}
+
 fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]) {
     let fabric = fabric();
     for n in sizes {
@@ -107,7 +132,11 @@ fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]
                     for &sync in syncs {
                         let name = (algorithm.name(), collective.name());
                         let what = format!("{name:?} n={n} {routing} {sync:?}");
-                        check(&place(&fabric, routing, sync, &job), &what);
+                        let workload = place(&fabric, routing, sync, &job);
+                        check(&workload, &what);
+                        if n <= 16 {
+                            check_prepared(&workload, &what);
+                        }
                     }
                 }
             }

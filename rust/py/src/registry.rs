@@ -42,6 +42,7 @@ pub(crate) fn preset_columns(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         .ints("endpoints", endpoints.collect::<PyResult<Vec<i64>>>()?)?
         .words("parameters", parameters)?
         .words("source", all.iter().map(|preset| preset.source()))?
+        .words("assumed", all.iter().map(|preset| preset.assumed()))?
         .done())
 }
 

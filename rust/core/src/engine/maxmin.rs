@@ -21,7 +21,7 @@ use crate::csr::Csr;
 /// No bottleneck yet.
 pub const NONE: u32 = u32::MAX;
 
-/// The error of a load, relative to the capacity, beyond which it is summed afresh.
+/// What updates may add to the error of a load, relative to the capacity, before it is summed afresh.
 const LOAD_ERROR: f64 = 1e-12;
 
 /// Members of a resource up to which their rates are summed afresh in every filling.
@@ -41,6 +41,8 @@ struct Resource<N> {
     members: Vec<Member>,
     /// Sum of weight times rate over the members.
     load: N,
+    /// Error of the load when it was last summed afresh.
+    fresh_noise: f64,
     /// Rate of the flows held back here.
     level: N,
     /// How many flows are held back here.
@@ -135,6 +137,7 @@ impl<'w, N: Number> MaxMin<'w, N> {
                 capacity: N::from_int(capacity),
                 members: Vec::new(),
                 load: N::zero(),
+                fresh_noise: 0.0,
                 level: N::zero(),
                 held: 0,
                 fastest: N::zero(),
@@ -465,6 +468,8 @@ impl<'w, N: Number> MaxMin<'w, N> {
                 continue;
             }
             let share = scratch.residual.div_int(scratch.weight);
+            let scale = share.value();
+            let share = share.anchored(scale);
             match level
                 .as_ref()
                 .map(|level| self.ambiguity.relation(&share, level))
@@ -529,7 +534,7 @@ impl<'w, N: Number> MaxMin<'w, N> {
             }
             // Flows held here from before need the resource saturated and nobody faster.
             let broken = holds
-                && (!(froze || scratch.residual.is_zero())
+                && (!(froze || self.ambiguity.equal(&scratch.residual, &N::zero()))
                     || self.ambiguity.less(&resource.level, &scratch.fastest));
             // Flows frozen here now need nobody outside the set to be faster.
             let outside = if holds {
@@ -570,8 +575,8 @@ impl<'w, N: Number> MaxMin<'w, N> {
         for position in 0..self.touched.len() {
             let index = self.touched[position] as usize;
             let resource = &self.resources[index];
-            let noise = resource.load.upper() - resource.load.lower();
-            if noise <= LOAD_ERROR * resource.capacity.value() {
+            let added = noise(&resource.load) - resource.fresh_noise;
+            if added <= LOAD_ERROR * resource.capacity.value() {
                 continue;
             }
             let mut load = N::zero();
@@ -584,9 +589,15 @@ impl<'w, N: Number> MaxMin<'w, N> {
                         .mul_int(weight),
                 );
             }
+            self.resources[index].fresh_noise = noise(&load);
             self.resources[index].load = load;
         }
     }
+}
+
+/// The width of the interval that a number is known to lie in.
+fn noise<N: Number>(number: &N) -> f64 {
+    number.upper() - number.lower()
 }
 
 /// A lower bound of a resource's share, as a heap key.

@@ -102,6 +102,32 @@ impl Workload {
         };
         backwards(&self.depends_on) && backwards(&self.follows)
     }
+
+    /// The operations, predecessors first: their own order unless an edge points forwards.
+    pub fn topological_order(&self) -> Vec<u32> {
+        let n = self.n_ops();
+        if self.edges_point_backwards() {
+            return (0..n as u32).collect();
+        }
+        let (data, queue) = (self.depends_on.transposed(n), self.follows.transposed(n));
+        let mut n_pending: Vec<usize> = (0..n)
+            .map(|op| self.depends_on.row(op).len() + self.follows.row(op).len())
+            .collect();
+        let mut order: Vec<u32> = (0..n as u32)
+            .filter(|&op| n_pending[op as usize] == 0)
+            .collect();
+        let mut next = 0;
+        while let Some(&op) = order.get(next) {
+            next += 1;
+            for &successor in data.row(op as usize).iter().chain(queue.row(op as usize)) {
+                n_pending[successor as usize] -= 1;
+                if n_pending[successor as usize] == 0 {
+                    order.push(successor);
+                }
+            }
+        }
+        order
+    }
 }
 
 /// Collects resources, routes and operations.

@@ -65,11 +65,13 @@ pub struct Bundles {
     merged: Vec<Bundle>,
     /// Per class, the usable bundles to classes of switches, by the class they enter.
     to_switches: Csr<Hop>,
-    /// Per class, those to nodes that do not forward, by the class they enter.
+    /// Per class, those to NICs, by the class they enter.
+    to_nics: Csr<Hop>,
+    /// Per class, those to endpoints and CPUs, by the class they enter.
     to_ends: Csr<Hop>,
     /// Per class, the usable bundles that enter it, by the class they leave.
     inward: Csr<Hop>,
-    forwards: Vec<bool>,
+    kinds: Vec<NodeKind>,
     /// Each bundle as seen from the class it leaves.
     hops: Vec<Hop>,
     /// The way to each class, filled as destinations are asked for.
@@ -104,10 +106,7 @@ impl Bundles {
             .rows()
             .map(|row| bundle(fabric, &class_of, row))
             .collect();
-        let forwards: Vec<bool> = members
-            .rows()
-            .map(|row| fabric.node(row[0]).kind == NodeKind::Switch)
-            .collect();
+        let kinds: Vec<NodeKind> = members.rows().map(|row| fabric.node(row[0]).kind).collect();
         let out = usable_hops(fabric, &bundles, n_classes, |bundle| {
             (bundle.src, bundle.dst)
         });
@@ -118,19 +117,20 @@ impl Bundles {
         let hops = indexed
             .map(|(index, bundle)| hop(fabric, index, bundle, bundle.dst))
             .collect();
-        let keep = |switches: bool| {
+        let keep = |wanted: fn(NodeKind) -> bool| {
             let mut kept = Csr::with_capacity(n_classes, out.n_items());
             for row in out.rows() {
                 let hops = row.iter().copied();
-                kept.push_row(hops.filter(|hop| forwards[hop.other.index()] == switches));
+                kept.push_row(hops.filter(|hop| wanted(kinds[hop.other.index()])));
             }
             kept
         };
         Self {
-            to_switches: keep(true),
-            to_ends: keep(false),
+            to_switches: keep(|kind| kind == NodeKind::Switch),
+            to_nics: keep(|kind| kind == NodeKind::Nic),
+            to_ends: keep(|kind| !kind.forwards()),
             inward,
-            forwards,
+            kinds,
             toward: vec![OnceLock::new(); n_classes],
             hops,
             class_of,
@@ -181,9 +181,9 @@ impl Bundles {
         self.merged.len() == self.bundle_of.len()
     }
 
-    /// Whether nodes of a class forward.
-    pub fn forwards(&self, class: ClassId) -> bool {
-        self.forwards[class.index()]
+    /// What the nodes of a class do.
+    pub fn kind(&self, class: ClassId) -> NodeKind {
+        self.kinds[class.index()]
     }
 
     /// The live ordinary bundles from a class to switches, by the class they enter.
@@ -191,7 +191,12 @@ impl Bundles {
         self.to_switches.row(class.index())
     }
 
-    /// The live ordinary bundles from a class to nodes that do not forward, likewise.
+    /// The live ordinary bundles from a class to NICs, likewise.
+    pub fn to_nics(&self, class: ClassId) -> &[Hop] {
+        self.to_nics.row(class.index())
+    }
+
+    /// The live ordinary bundles from a class to endpoints and CPUs, likewise.
     pub fn to_ends(&self, class: ClassId) -> &[Hop] {
         self.to_ends.row(class.index())
     }

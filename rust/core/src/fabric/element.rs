@@ -1,7 +1,7 @@
 //! What a fabric is made of: nodes and directed links.
 //!
-//! A node forwards or it does not: only switches do. A link has the rate it was built for, which
-//! routing weighs, and the rate it has now, which carries bytes.
+//! A node forwards or it does not: switches do, and NICs for their owners. A link has the rate it
+//! was built for, which routing weighs, and the rate it has now, which carries bytes.
 
 use crate::ids::NodeId;
 
@@ -12,7 +12,7 @@ pub enum NodeKind {
     Endpoint,
     /// A host processor: sends and receives, but no rank lives here.
     Cpu,
-    /// A network interface: forwards for its own endpoint on pinned routes.
+    /// A network interface: forwards between its owners and switches, never between switches.
     Nic,
     /// Forwards for everybody.
     Switch,
@@ -30,6 +30,11 @@ impl NodeKind {
             Self::Nic => "nic",
             Self::Switch => "switch",
         }
+    }
+
+    /// Whether paths pass through.
+    pub const fn forwards(self) -> bool {
+        matches!(self, Self::Nic | Self::Switch)
     }
 
     /// The kind of that name.

@@ -1,7 +1,7 @@
 //! The fabric graph: nodes, directed links and their adjacency, immutable once built.
 //!
-//! Only switches forward. Endpoints, CPUs and NICs are ends; a NIC passes on the bytes of its own
-//! endpoint on a pinned route and nothing else. A link has a nominal rate, which routing weighs,
+//! Switches forward. Endpoints and CPUs are ends; a NIC passes on the bytes of the nodes that own
+//! it and nothing else. A link has a nominal rate, which routing weighs,
 //! and a live rate, which carries bytes: they differ after [`Fabric::degrade`].
 
 use std::fmt;

@@ -7,15 +7,18 @@
 //! *ambiguous*: it is counted, and the run is repeated one rung up the ladder ([`Pair`],
 //! [`Extended`], [`Rational`]) as `model.md` ("Exact means") demands. No tolerance decides anything.
 //!
-//! Every operation carries a rigorous error bound on. Only event times need more: each is computed
-//! from earlier ones through clocks that were read at those very times, and a bound that counts these
-//! correlated errors as independent grows exponentially along the run, while the true error grows
-//! with the number of roundings. [`Number::anchored`] therefore takes the error of an event time, and
-//! of a clock read at one, to be at most 1e-11 of it (hence the "ambiguous below 1e-11" of a result), above what runs of 5e5
-//! events were measured to be off against double-doubles (at most 7e-12, mostly below 1e-13).
+//! Every operation carries a rigorous error bound on. Two kinds of numbers need more, because each
+//! is derived from earlier ones of its kind and a bound that counts correlated errors as independent
+//! grows exponentially along the run, while the true error grows with the number of roundings: event
+//! times, computed from earlier ones through clocks that were read at those very times, and levels,
+//! each what lower levels leave of a capacity. [`Number::anchored`] therefore takes the error of an
+//! event time, of a clock read at one, and of a level to be at most 1e-11 of it (hence the
+//! "ambiguous below 1e-11" of a result), above what runs of 5e5 events were measured to be off
+//! against double-doubles (at most 7e-12, mostly below 1e-13). Each tie puts that to the test: equal
+//! residues outside the error bounds mean that a bound was too small, and count as ambiguous.
 //!
 //! Two unequal rationals share a residue only if the prime divides the numerator of their
-//! difference, and even then only count as equal if their error intervals overlap too.
+//! difference, about once in 2^61 comparisons.
 
 mod extended;
 mod pair;
@@ -35,9 +38,9 @@ pub enum Relation {
     Equal,
     /// Certainly greater.
     Greater,
-    /// The residues differ and the error intervals overlap; the values say less.
+    /// The residues and the error intervals contradict each other; the values say less.
     AmbiguousLess,
-    /// The residues differ and the error intervals overlap; the values say greater.
+    /// The residues and the error intervals contradict each other; the values say greater.
     AmbiguousGreater,
 }
 
@@ -52,7 +55,7 @@ impl Ambiguity {
         matches!(self.relation(a, b), Relation::Less)
     }
 
-    /// Whether `a == b`; counts if the residues differ but the intervals overlap.
+    /// Whether `a == b`; counts if residues and intervals contradict each other.
     #[inline]
     pub fn equal<N: Number>(&mut self, a: &N, b: &N) -> bool {
         matches!(self.relation(a, b), Relation::Equal)
@@ -281,5 +284,16 @@ mod tests {
         let sum = (0..7).fold(Pair::zero(), |sum, _| sum.add(&seventh));
         assert!(sum.sub(&Pair::from_int(1)).is_zero());
         assert_eq!(sum.ceil(), Some(1));
+    }
+
+    #[test]
+    fn a_tie_outside_the_error_bounds_betrays_a_bound_that_is_too_small() {
+        // The seven sevenths above again, with the error bound taken away.
+        let seventh = Pair::from_ratio(1, 7);
+        let sum = (0..7).fold(Pair::zero(), |sum, _| sum.add(&seventh));
+        let wrong = sum.anchored(0.0);
+        let mut ambiguity = Ambiguity::default();
+        assert!(!ambiguity.equal(&wrong, &Pair::from_int(1)));
+        assert_eq!(ambiguity, Ambiguity(1));
     }
 }

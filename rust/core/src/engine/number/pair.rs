@@ -150,10 +150,11 @@ impl Number for Pair {
                 (false, false) => Relation::AmbiguousGreater,
             };
         }
-        if gap > 0.0 {
-            Relation::Less
-        } else {
-            Relation::Greater
+        match (self.residue == other.residue, gap > 0.0) {
+            (false, true) => Relation::Less,
+            (false, false) => Relation::Greater,
+            (true, true) => Relation::AmbiguousLess,
+            (true, false) => Relation::AmbiguousGreater,
         }
     }
 

@@ -63,12 +63,23 @@ pub struct Place {
 const MIN_REPEATS: usize = 4;
 
 impl Looped {
+    /// A workload as it stands, without a search for loops; `None` if an edge points forwards.
+    pub fn list(workload: &Workload) -> Option<Self> {
+        workload
+            .edges_point_backwards()
+            .then(|| Self::keep(workload, &[]))
+    }
+
     /// Finds the loops of a workload; `None` if one of its edges points forwards.
     pub fn detect(workload: &Workload) -> Option<Self> {
         if !workload.edges_point_backwards() {
             return None;
         }
-        let loops = find_loops(workload);
+        Some(Self::keep(workload, &find_loops(workload)))
+    }
+
+    /// Writes loops, given as (first operation, period, repetitions), and what is between them.
+    fn keep(workload: &Workload, loops: &[(usize, usize, usize)]) -> Self {
         let mut kept: Vec<u32> = Vec::new();
         let mut segments = Vec::new();
         let mut next = 0;
@@ -80,7 +91,7 @@ impl Looped {
                 });
             }
         };
-        for (from, period, n_repeats) in loops {
+        for &(from, period, n_repeats) in loops {
             once(next..from, &mut segments);
             segments.push(Segment {
                 n_ops: period as u32,
@@ -106,19 +117,19 @@ impl Looped {
             each.collect()
         };
         let bodies = Workload {
+            op_routes: pick(&workload.op_routes),
+            op_sizes: pick(&workload.op_sizes),
+            starts_ps,
+            depends_on: distances(&workload.depends_on),
+            follows: distances(&workload.follows),
             capacities: workload.capacities.clone(),
             scales: workload.scales.clone(),
             routes: workload.routes.clone(),
             latencies_ps: workload.latencies_ps.clone(),
             software_ps: workload.software_ps.clone(),
-            op_routes: pick(&workload.op_routes),
-            op_sizes: pick(&workload.op_sizes),
             sizes: workload.sizes.clone(),
-            starts_ps,
-            depends_on: distances(&workload.depends_on),
-            follows: distances(&workload.follows),
         };
-        Some(Self { bodies, segments })
+        Self { bodies, segments }
     }
 
     /// Operations of all repetitions.

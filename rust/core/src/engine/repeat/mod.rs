@@ -4,4 +4,4 @@ mod looped;
 mod recurrence;
 
 pub use looped::{Looped, Place, Segment, Skip};
-pub use recurrence::{Recurrence, solve};
+pub use recurrence::{Recurrence, solve, starts_shared};

@@ -195,6 +195,23 @@ fn duration_ps(size: (u128, u64), weight: u64, capacity: u128) -> Option<(u128, 
     ))
 }
 
+/// Whether two operations without predecessors start together on one resource: then no recurrence
+/// holds, and where everything is sent at once this is seen at the second operation.
+pub fn starts_shared(workload: &Workload) -> bool {
+    let mut last_start_on: Vec<Option<u64>> = vec![None; workload.capacities.len()];
+    (0..workload.n_ops()).any(|op| {
+        let alone = workload.depends_on.row(op).is_empty() && workload.follows.row(op).is_empty();
+        if !alone || workload.size(op).0 == 0 {
+            return false;
+        }
+        let software = workload.software_ps[workload.op_routes[op] as usize];
+        let start = workload.start_ps(op) + software;
+        workload.route(op).iter().any(|incidence| {
+            last_start_on[incidence.resource as usize].replace(start) == Some(start)
+        })
+    })
+}
+
 /// Repetitions between two looks at the cancel flag.
 const CANCEL_EVERY: u64 = 1024;
 

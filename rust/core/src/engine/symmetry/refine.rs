@@ -53,7 +53,7 @@ pub fn refine(workload: &Workload) -> Option<Partition> {
     if n < MIN_OPS {
         return None;
     }
-    let order = topological(workload);
+    let order = workload.topological_order();
     let mut colors = Colors::new(workload);
     let mut n_before = (0, 0);
     for _ in 0..MAX_ROUNDS {
@@ -68,33 +68,6 @@ pub fn refine(workload: &Workload) -> Option<Partition> {
         n_before = now;
     }
     None
-}
-
-/// The operations, predecessors first: their own order unless an edge points forwards.
-fn topological(workload: &Workload) -> Vec<u32> {
-    let n = workload.n_ops();
-    if workload.edges_point_backwards() {
-        return (0..n as u32).collect();
-    }
-    let data = workload.depends_on.transposed(n);
-    let queue = workload.follows.transposed(n);
-    let mut n_pending: Vec<usize> = (0..n)
-        .map(|op| workload.depends_on.row(op).len() + workload.follows.row(op).len())
-        .collect();
-    let mut order: Vec<u32> = (0..n as u32)
-        .filter(|&op| n_pending[op as usize] == 0)
-        .collect();
-    let mut next = 0;
-    while let Some(&op) = order.get(next) {
-        next += 1;
-        for &successor in data.row(op as usize).iter().chain(queue.row(op as usize)) {
-            n_pending[successor as usize] -= 1;
-            if n_pending[successor as usize] == 0 {
-                order.push(successor);
-            }
-        }
-    }
-    order
 }
 
 /// Colors of one round.

@@ -13,7 +13,7 @@
 //! [SCL] "`StrataCL`", arXiv 2607.26444, 2026-07-29; [MSM] Ascend/msmodeling,
 //! `tensor_cast/device.py` @84fec85, the vendor's model, not a measurement.
 
-use super::Preset;
+use super::{Chip, Preset};
 use crate::fabric::builder::FabricBuilder;
 use crate::fabric::element::{Link, LinkKind, NodeKind};
 use crate::fabric::error::FabricError;
@@ -63,9 +63,16 @@ const CPU_DOWN_PS: u64 = 150_000;
 const NIC_END_PS: u64 = DIE_UP_PS;
 const NIC_SWITCH_PS: u64 = 5_500_000 / 2 - NIC_END_PS;
 
-/// Reduction of a die, B/s of reduced bytes: a + b -> c moves 3 bytes per reduced byte over
-/// 1.6 TB/s of HBM [CM-v2 3.3.1; that HBM is the limit is assumed].
-const REDUCTION_BPS: u64 = 1_600_000_000_000 / 3;
+/// A die: half of a package's 752 TFLOPS dense BF16, 128 GB and 3.2 TB/s [CM-v2 3.3.1].
+const DIE: Chip = Chip {
+    bf16_flops: 376_000_000_000_000,
+    memory_bytes: 64_000_000_000,
+    memory_Bps: 1_600_000_000_000,
+};
+
+/// Reduction of a die, B/s of reduced bytes: a + b -> c moves 3 bytes of HBM per reduced byte
+/// [that HBM is the limit is assumed].
+const REDUCTION_BPS: u64 = DIE.memory_Bps / 3;
 
 /// The preset.
 pub(super) struct Cm384;
@@ -81,6 +88,21 @@ impl Preset for Cm384 {
 
     fn source(&self) -> &'static str {
         "arXiv 2506.12708v2 (2025-06-18); latencies also arXiv 2607.26444 and Ascend/msmodeling"
+    }
+
+    fn assumed(&self) -> &'static str {
+        "equal shares of a CPU over the planes; one ideal switch for each of RDMA and VPC; RDMA and \
+         VPC latency; HBM as the limit of reductions"
+    }
+
+    fn chip(&self, params: &Params) -> Result<Option<Chip>, FabricError> {
+        let params = params.resolved(self.name(), self.params())?;
+        let dies = if params.text("rank") == "die" { 1 } else { 2 };
+        Ok(Some(Chip {
+            bf16_flops: DIE.bf16_flops * dies,
+            memory_bytes: DIE.memory_bytes * dies,
+            memory_Bps: DIE.memory_Bps * dies,
+        }))
     }
 
     fn params(&self) -> &'static [ParamSpec] {

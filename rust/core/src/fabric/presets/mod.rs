@@ -1,11 +1,33 @@
 //! The machines that ship: one file each, found by name.
 
 mod cm384;
+mod dgx_superpod;
+mod family;
+mod gb200_nvl72;
+mod gb300_nvl72;
+mod hgx_a100;
+mod hgx_b200;
+mod hgx_b300;
+mod hgx_h100;
+mod hgx_h20;
+mod hgx_h200;
+mod hgx_h800;
 
 use super::error::FabricError;
 use super::graph::Fabric;
 use super::params::{ParamSpec, Params};
 use crate::suggest;
+
+/// What one endpoint computes and holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// Dense BF16, in operations per second.
+    pub bf16_flops: u64,
+    /// Capacity of its memory.
+    pub memory_bytes: u64,
+    /// Rate of its memory, in B/s.
+    pub memory_Bps: u64,
+}
 
 /// A machine with parameters.
 pub trait Preset: Sync {
@@ -15,6 +37,13 @@ pub trait Preset: Sync {
     fn title(&self) -> &'static str;
     /// Where its numbers come from.
     fn source(&self) -> &'static str;
+    /// What of it is not published, and so assumed.
+    fn assumed(&self) -> &'static str;
+    /// What one endpoint computes and holds, where that is known.
+    ///
+    /// # Errors
+    /// If a parameter is unknown or outside its range.
+    fn chip(&self, params: &Params) -> Result<Option<Chip>, FabricError>;
     /// Its parameters.
     fn params(&self) -> &'static [ParamSpec];
     /// The fabric with these parameters; those left out take their defaults.
@@ -25,7 +54,19 @@ pub trait Preset: Sync {
 }
 
 /// Every preset.
-pub static PRESETS: &[&dyn Preset] = &[&cm384::Cm384];
+pub static PRESETS: &[&dyn Preset] = &[
+    &cm384::Cm384,
+    &hgx_a100::PRESET,
+    &hgx_h100::PRESET,
+    &hgx_h200::PRESET,
+    &hgx_h800::PRESET,
+    &hgx_h20::PRESET,
+    &hgx_b200::PRESET,
+    &hgx_b300::PRESET,
+    &gb200_nvl72::PRESET,
+    &gb300_nvl72::PRESET,
+    &dgx_superpod::DgxSuperpod,
+];
 
 /// The preset of that name.
 ///

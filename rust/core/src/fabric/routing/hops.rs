@@ -1,11 +1,13 @@
 //! Hop distances to a destination, and the next hops on shortest paths.
 //!
-//! Breadth first against the direction of live ordinary links. Only switches pass on, so a node
-//! that does not forward gets a distance but no node gets one through it. Classes of an equitable
-//! partition are equally far from a node that is alone, so classes stand for nodes. Most nodes
-//! have one next hop towards a destination; the search notes it.
+//! Breadth first against the direction of live ordinary links. Switches pass on, and NICs between
+//! their owners and switches: from a switch, a NIC leads only to an owner that is the destination.
+//! A node that does not forward gets a distance but no node gets one through it. Classes of an
+//! equitable partition are equally far from a node that is alone, so classes stand for nodes. Most
+//! nodes have one next hop towards a destination; the search notes it.
 
 use crate::fabric::bundle::{Bundles, Hop};
+use crate::fabric::element::NodeKind;
 use crate::ids::{BundleId, ClassId};
 
 /// The way from everywhere to one destination.
@@ -45,17 +47,33 @@ impl Toward {
     ) -> impl Iterator<Item = &'a Hop> {
         let only = self.only[at.index()];
         let nearer = self.hops[at.index()] - 1;
-        // The destination aside, only switches are nearer: nodes that do not forward are ends.
-        let candidates = if only != SEVERAL {
-            std::slice::from_ref(bundles.hop(only))
-        } else if nearer == 0 && !bundles.forwards(self.dst) {
-            bundles.to_ends(at)
+        let (switches, others): (&[Hop], &[Hop]) = if only == SEVERAL {
+            self.candidates(bundles, at, nearer)
         } else {
-            bundles.to_switches(at)
+            (&[], std::slice::from_ref(bundles.hop(only)))
         };
-        candidates
+        switches
             .iter()
+            .chain(others)
             .filter(move |hop| self.hops[hop.other.index()] == nearer)
+    }
+
+    /// Where next hops can lead, the distance aside.
+    fn candidates<'a>(
+        &self,
+        bundles: &'a Bundles,
+        at: ClassId,
+        nearer: u32,
+    ) -> (&'a [Hop], &'a [Hop]) {
+        let to_end = bundles.kind(self.dst);
+        match (nearer, bundles.kind(at)) {
+            (0, _) if to_end == NodeKind::Switch => (bundles.to_switches(at), &[]),
+            (0, _) if to_end == NodeKind::Nic => (&[], bundles.to_nics(at)),
+            (0, _) => (&[], bundles.to_ends(at)),
+            (_, NodeKind::Nic) | (2.., NodeKind::Switch) => (bundles.to_switches(at), &[]),
+            (1, NodeKind::Switch) if to_end.forwards() => (bundles.to_switches(at), &[]),
+            _ => (bundles.to_switches(at), bundles.to_nics(at)),
+        }
     }
 }
 
@@ -68,12 +86,18 @@ fn search(bundles: &Bundles, dst: ClassId) -> Toward {
     while let Some(&class) = queue.get(head) {
         head += 1;
         let distance = hops[class.index()] + 1;
+        let owners_only = bundles.kind(class) == NodeKind::Nic
+            && class != dst
+            && (distance > 2 || bundles.kind(dst).forwards());
         for hop in bundles.inward(class) {
             let from = hop.other.index();
+            if owners_only && bundles.kind(hop.other).forwards() {
+                continue;
+            }
             if hops[from] == UNREACHABLE {
                 hops[from] = distance;
                 only[from] = hop.bundle;
-                if bundles.forwards(hop.other) {
+                if bundles.kind(hop.other).forwards() {
                     queue.push(hop.other);
                 }
             } else if hops[from] == distance {

@@ -1,7 +1,8 @@
 //! The least latency to a node: what no routing can beat.
 //!
 //! Dijkstra against the direction of live ordinary links, over classes (all members of a class
-//! have equal walks to a node that is alone). Only switches pass on, so only they are queued.
+//! have equal walks to a node that is alone). Switches and NICs pass on, so only they are queued; that
+//! a NIC passes nothing from switch to switch is not asked, which leaves a bound.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -33,7 +34,7 @@ impl Network<'_> {
                 let slot = &mut least[hop.other.index()];
                 if longer_ps < *slot {
                     *slot = longer_ps;
-                    if bundles.forwards(hop.other) {
+                    if bundles.kind(hop.other).forwards() {
                         queue.push(Reverse((longer_ps, hop.other)));
                     }
                 }

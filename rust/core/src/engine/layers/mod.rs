@@ -1,0 +1,104 @@
+//! The layers of the fluid engine, tried from the top; each is lossless and can be switched off.
+//!
+//! Operations that must behave alike become one ([`super::symmetry`]); what is left of them runs by
+//! a recurrence where nothing is shared ([`super::repeat`]), and otherwise event by event
+//! ([`super::ladder`]). What of this does not depend on the sizes is done once by [`prepare`]. The
+//! answer knows the times of every operation of the workload it was given, and looks them up only
+//! when asked.
+
+mod prepared;
+mod solved;
+
+pub use prepared::{Prepared, prepare};
+pub use solved::Solved;
+
+use std::sync::Arc;
+
+use super::fluid::{EngineError, Limits};
+use super::ladder::{Run, Rung};
+use super::repeat::{self, Looped};
+use super::symmetry::{quotient, refine};
+use super::workload::Workload;
+use solved::Engine;
+
+/// Which short cuts may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    /// Representatives of an algorithm's orbits instead of all its operations.
+    pub orbits: bool,
+    /// Classes of operations that must behave alike.
+    pub refine: bool,
+    /// Loops, and work without sharing.
+    pub fast_forward: bool,
+}
+
+impl Layers {
+    /// Every short cut.
+    pub const ALL: Self = Self {
+        orbits: true,
+        refine: true,
+        fast_forward: true,
+    };
+    /// Every operation, event by event.
+    pub const NONE: Self = Self {
+        orbits: false,
+        refine: false,
+        fast_forward: false,
+    };
+}
+
+/// Runs a workload to its end, from the highest layer that applies.
+///
+/// Work without sharing needs neither classes nor events: the recurrence is through with it before
+/// a partition would be found, and gives up where the first two operations meet.
+pub fn solve(
+    workload: &Workload,
+    layers: Layers,
+    limits: Limits,
+    rung: Rung,
+) -> Result<Solved, EngineError> {
+    if layers.fast_forward
+        && !repeat::starts_shared(workload)
+        && let Some(engine) = recurrence(Looped::list(workload), limits)?
+    {
+        return Ok(Solved::of(engine, rung));
+    }
+    let quotient = layers
+        .refine
+        .then(|| refine(workload))
+        .flatten()
+        .and_then(|partition| quotient(workload, partition).ok());
+    let looped = quotient.as_ref().filter(|_| layers.fast_forward);
+    let looped = looped.and_then(|quotient| Looped::detect(&quotient.workload));
+    let engine = if let Some(engine) = recurrence(looped, limits)? {
+        engine
+    } else {
+        let simulated = quotient.as_ref().map_or(workload, |q| &q.workload);
+        Engine::Events(Run::climb(simulated, limits, rung)?)
+    };
+    Ok(match quotient {
+        Some(quotient) => Solved::of(engine, rung)
+            .on(quotient.workload)
+            .by(Arc::new(quotient.partition)),
+        None => Solved::of(engine, rung),
+    })
+}
+
+/// Runs loops that the caller knows, without writing them out unless events are needed.
+pub fn solve_looped(looped: Looped, limits: Limits, rung: Rung) -> Result<Solved, EngineError> {
+    if let Some(times) = repeat::solve(&looped, limits)? {
+        let engine = Engine::Recurrence(Arc::new(looped), Box::new(times));
+        return Ok(Solved::of(engine, rung));
+    }
+    let expanded = looped.expanded();
+    let run = Run::climb(&expanded, limits, rung)?;
+    Ok(Solved::of(Engine::Events(run), rung).on(expanded))
+}
+
+fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, EngineError> {
+    let Some(looped) = looped else {
+        return Ok(None);
+    };
+    let times = repeat::solve(&looped, limits)?;
+    Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
+}

@@ -1,0 +1,99 @@
+//! What of a run does not depend on the sizes: the classes of operations, the loops among them.
+//!
+//! A partition is equitable whatever the sizes are, as long as operations of one size keep one size:
+//! it was checked on the *indices* of the sizes. The same holds for loops. So a question that is
+//! asked again for another number of bytes costs only a run of the classes.
+
+use std::sync::Arc;
+
+use super::solved::Engine;
+use super::{Layers, Solved};
+use crate::engine::fluid::{EngineError, Limits};
+use crate::engine::ladder::{Run, Rung};
+use crate::engine::repeat::{self, Looped};
+use crate::engine::symmetry::{Partition, quotient, refine};
+use crate::engine::workload::Workload;
+
+/// A workload whose sizes may be replaced; made by [`prepare`].
+#[derive(Debug)]
+pub struct Prepared {
+    partition: Option<Arc<Partition>>,
+    /// One operation per class, or the workload itself.
+    simulated: Workload,
+    looped: Option<Looped>,
+}
+
+/// Finds the classes and the loops of a workload.
+pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
+    let found = layers
+        .refine
+        .then(|| refine(&workload))
+        .flatten()
+        .and_then(|partition| quotient(&workload, partition).ok());
+    let (partition, simulated) = match found {
+        Some(quotient) => (Some(Arc::new(quotient.partition)), quotient.workload),
+        None => (None, workload),
+    };
+    let looped = layers.fast_forward.then(|| Looped::detect(&simulated));
+    Prepared {
+        partition,
+        simulated,
+        looped: looped.flatten(),
+    }
+}
+
+impl Prepared {
+    /// Runs the workload with other sizes: one per entry of its `sizes`, in bytes.
+    ///
+    /// The operations of the answer are those of the workload that was prepared. Where its methods
+    /// take that workload, they do not look at its sizes.
+    ///
+    /// # Panics
+    /// If there are more or fewer sizes than before.
+    pub fn solve(
+        &self,
+        sizes: &[(u128, u64)],
+        limits: Limits,
+        rung: Rung,
+    ) -> Result<Solved, EngineError> {
+        assert_eq!(
+            sizes.len(),
+            self.simulated.sizes.len(),
+            "a size for each of the workload's"
+        );
+        let solved = if let Some(engine) = self.recurrence(sizes, limits)? {
+            Solved::of(engine, rung)
+        } else {
+            let simulated = resized(&self.simulated, sizes);
+            let run = Run::climb(&simulated, limits, rung)?;
+            Solved::of(Engine::Events(run), rung).on(simulated)
+        };
+        Ok(match &self.partition {
+            Some(partition) => solved.by(partition.clone()),
+            None => solved,
+        })
+    }
+
+    fn recurrence(
+        &self,
+        sizes: &[(u128, u64)],
+        limits: Limits,
+    ) -> Result<Option<Engine>, EngineError> {
+        let Some(looped) = &self.looped else {
+            return Ok(None);
+        };
+        let looped = Looped {
+            bodies: resized(&looped.bodies, sizes),
+            segments: looped.segments.clone(),
+        };
+        let times = repeat::solve(&looped, limits)?;
+        Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
+    }
+}
+
+fn resized(workload: &Workload, sizes: &[(u128, u64)]) -> Workload {
+    Workload {
+        sizes: sizes.to_vec(),
+        ..workload.clone()
+    }
+}

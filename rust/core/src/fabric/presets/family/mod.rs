@@ -1,0 +1,4 @@
+//! What several presets share.
+
+pub(super) mod nvlink;
+pub(super) mod wires;

@@ -1,0 +1,29 @@
+//! NVIDIA GB300 NVL72, one NVLink domain.
+//!
+//! [STAS] is the network chapter of stas00/ml-engineering @744d01e, measured and read 2026-08.
+
+use super::Chip;
+use super::family::nvlink::NvLinkDomain;
+
+/// The preset.
+pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
+    name: "gb300_nvl72",
+    title: "NVIDIA GB300 NVL72: 72 B300 GPUs of 18 trays on 18 NVLink switch chips",
+    source: "NVIDIA GB300 NVL72 page (2025); ml-engineering network chapter (2026-08); NCCL tuning.cc",
+    assumed: "BF16 rate as GB200; split of the NVLink latency; HBM as the limit of reductions",
+    nodes: 18,
+    gpus_per_node: 4,
+    // 18 NVLink5 links per GPU, one to each of 18 chips, as the GB200 NVL72 [NVIDIA GB300 NVL72
+    // page, 2025: the same 130 TB/s].
+    links_to_chip: &[1; 18],
+    // NVLink5: 50 GB/s each way per link [STAS].
+    link_Bps: 50_000_000_000,
+    // ConnectX-8, 800 Gb/s per GPU [STAS].
+    nic_Bps: 100_000_000_000,
+    // HBM3e [NVIDIA GB300 NVL72 page, 2025]; dense BF16 as the GB200 [assumed].
+    chip: Chip {
+        bf16_flops: 2_500_000_000_000_000,
+        memory_bytes: 288_000_000_000,
+        memory_Bps: 8_000_000_000_000,
+    },
+};

@@ -1,0 +1,28 @@
+//! NVIDIA HGX B300, one NVLink domain.
+//!
+//! [STAS] is the network chapter of stas00/ml-engineering @744d01e, measured and read 2026-08.
+
+use super::Chip;
+use super::family::nvlink::NvLinkDomain;
+
+/// The preset.
+pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
+    name: "hgx_b300",
+    title: "NVIDIA HGX B300: 8 B300 GPUs on 2 NVLink switch chips of the fourth generation",
+    source: "ml-engineering network chapter (2026-08); NVIDIA DGX B300 datasheet (2025); NCCL tuning.cc",
+    assumed: "two chips as HGX B200; BF16 rate as B200; split of the NVLink latency; HBM as the limit of reductions",
+    nodes: 1,
+    gpus_per_node: 8,
+    // 18 NVLink5 links per GPU [STAS]; 9 to each of 2 chips as the HGX B200 [assumed].
+    links_to_chip: &[9; 2],
+    // NVLink5: 50 GB/s each way per link [STAS].
+    link_Bps: 50_000_000_000,
+    // ConnectX-8, 800 Gb/s per GPU [STAS].
+    nic_Bps: 100_000_000_000,
+    // B300: HBM3e [NVIDIA DGX B300 datasheet, 2025]; dense BF16 as the B200 [assumed].
+    chip: Chip {
+        bf16_flops: 2_250_000_000_000_000,
+        memory_bytes: 288_000_000_000,
+        memory_Bps: 8_000_000_000_000,
+    },
+};

@@ -1,0 +1,77 @@
+"""Line-rate closed forms of every preset, to 1e-9 relative."""
+
+import polars as pl
+import pytest
+
+import cm_collectives as cm
+
+S = 144_000_000_000
+
+# Rate of all links of a GPU, each way: NVLink3 12 x 25, NVLink4 18 x 25 (H800 8 x 25), NVLink5
+# 18 x 50 GB/s.
+NVLINK = {
+    "hgx_a100": 300e9,
+    "hgx_h100": 450e9,
+    "hgx_h200": 450e9,
+    "hgx_h800": 200e9,
+    "hgx_h20": 450e9,
+    "hgx_b200": 900e9,
+    "hgx_b300": 900e9,
+    "gb200_nvl72": 900e9,
+    "gb300_nvl72": 900e9,
+}
+
+
+def line_rate(name: str, **params: int | str) -> cm.Fabric:
+    return cm.Fabric.preset(name, timing="line_rate", **params)
+
+
+def check(result: cm.Result, seconds: float) -> None:
+    assert result.time_s == pytest.approx(seconds, rel=1e-9)
+    assert result.bound_ps <= result.route_bound_ps <= result.time_ps
+
+
+@pytest.mark.parametrize(("name", "rate"), NVLINK.items())
+def test_one_flow_uses_every_link_of_a_gpu(name: str, rate: float) -> None:
+    # Spray weighs links by rate, so the 5/4/4/5 wiring of an H100 board gives all 450 GB/s.
+    flows = pl.DataFrame({"src": [0], "dst": [5], "size_bytes": [S]})
+    r = cm.simulate_flows(line_rate(name), flows)
+    assert r.time_s == pytest.approx(S / rate, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "rate"), NVLINK.items())
+def test_rings_and_direct_exchanges_run_at_line_rate(name: str, rate: float) -> None:
+    fabric = line_rate(name)
+    n = fabric.n_endpoints
+    for collective, algorithm, passes in [
+        ("all_reduce", "ring", 2),
+        ("all_gather", "ring", 1),
+        ("reduce_scatter", "ring", 1),
+        ("all_to_all", "direct", 1),
+    ]:
+        r = cm.simulate(fabric, collective, size_bytes=S, algorithm=algorithm)
+        check(r, passes * (n - 1) / n * S / rate)
+        assert r.busbw_Bps == pytest.approx(rate, rel=1e-9)
+
+
+def test_striping_equally_over_unequal_planes_wastes_the_wider_ones() -> None:
+    # hash gives each of the four chips a quarter; the narrow two have 4 x 25 GB/s.
+    flows = pl.DataFrame({"src": [0], "dst": [5], "size_bytes": [S]})
+    r = cm.simulate_flows(line_rate("hgx_h100"), flows, routing="hash")
+    assert r.time_s == pytest.approx(S / 4 / 100e9, rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_all_to_all_over_k_boxes_has_algbw_k_over_k_minus_1_nics(k: int) -> None:
+    # Of the whole send buffer, (k-1)/k leaves the box over the NIC (nccl-tests issue 130).
+    fabric = line_rate("dgx_superpod", nodes=k)
+    r = cm.simulate(fabric, "all_to_all", size_bytes=S, algorithm="direct")
+    check(r, (k - 1) / k * S / 50e9)
+    assert r.algbw_Bps == pytest.approx(k / (k - 1) * 50e9, rel=1e-9)
+
+
+def test_a_ring_along_the_rails_is_bound_by_one_nic() -> None:
+    # GPU 0 of each of four boxes: every step crosses the leaf of rail 0.
+    fabric = line_rate("dgx_superpod", nodes=4)
+    r = cm.simulate(fabric, "all_reduce", size_bytes=S, ranks=range(0, 32, 8), algorithm="ring")
+    check(r, 2 * 3 / 4 * S / 50e9)
