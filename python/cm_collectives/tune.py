@@ -67,7 +67,7 @@ def tune(
     >>> fabric = cm.Fabric.preset("cm384")
     >>> best = cm.tune(fabric, "all_reduce", ["1KiB", "1MiB"], ranks=16).filter(place=1)
     >>> best.select("size_bytes", "algorithm").rows()
-    [(1024, 'double_binary_tree'), (1048576, 'ring')]
+    [(1024, 'one_shot'), (1048576, 'two_shot')]
     """
     import polars as pl
 

@@ -2,8 +2,8 @@
 //!
 //! All-to-all in radix k: the block from i to d has the offset j = d - i mod n; at step m, w = k^m, all
 //! blocks whose digit floor(j/w) mod k is z > 0 hop z w ranks on, to all k - 1 of these at once.
-//! All-gather: at step m rank r sends r - z w the blocks r + i, i < min(w, n - zw). M = ceil(log_k n)
-//! steps. Local rotations are renumberings and cost nothing here. Cost: all-gather M alpha +
+//! All-gather: at step m rank r sends r - z w the blocks r + i, i < min(w, n - zw). There are M steps,
+//! one for each digit of n - 1. Local rotations are renumberings and cost nothing here. Cost: all-gather M alpha +
 //! (n-1)/n S beta; all-to-all M alpha + V/n S beta, V = the nonzero digits of 0..n-1 in radix k: few
 //! messages for small blocks, at up to (k-1)/k M times the bytes.
 //! Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications

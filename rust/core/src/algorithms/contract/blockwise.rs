@@ -56,7 +56,7 @@ where
     }
 }
 
-/// How many phases of n_steps steps [`Blockwise`] writes for `collective`.
+/// How many phases [`Blockwise`] writes for `collective`.
 pub(in crate::algorithms) const fn n_phases(collective: Collective) -> u32 {
     match collective {
         Collective::AllReduce | Collective::Broadcast | Collective::Reduce => 2,
