@@ -147,13 +147,52 @@ def test_a_schedule_and_its_name_give_the_same_time() -> None:
 
 
 def test_auto_is_the_fastest_of_all() -> None:
-    table = cm.tune(FABRIC, "all_reduce", [1000, 10**7], ranks=8)
-    for size_bytes in (1000, 10**7):
+    sizes = [1000, 10**7]
+    full = cm.tune(FABRIC, "all_reduce", sizes, ranks=8, exhaustive=True)
+    pruned = cm.tune(FABRIC, "all_reduce", sizes, ranks=8)
+    for size_bytes in sizes:
         r = cm.simulate(FABRIC, "all_reduce", size_bytes=size_bytes, ranks=8)
-        best = table.filter(size_bytes=size_bytes, place=1)
-        assert (r.algorithm, r.time_ps) == best.select("algorithm", "time_ps").row(0)
-    assert (table["slowdown"] >= 1).all()
-    assert table.filter(size_bytes=1000)["time_ps"].is_sorted()
+        for table in (full, pruned):
+            best = table.filter(size_bytes=size_bytes, place=1)
+            row = best.select("algorithm", "options", "time_ps").row(0)
+            assert row == (r.algorithm, json.dumps(r.options), r.time_ps)
+    assert full["time_ps"].null_count() == 0
+    assert (full["slowdown"] >= 1).all()
+    assert (full["time_ps"] == full["at_least_ps"]).all()
+    assert full.filter(size_bytes=1000)["time_ps"].is_sorted()
+    # What a rival was left out for is true.
+    both = pruned.join(full, on=["size_bytes", "algorithm"])
+    assert len(both) == len(full)
+    assert (both["at_least_ps"] <= both["at_least_ps_right"]).all()
+
+
+def test_tune_gives_the_times_of_the_algorithms_by_name() -> None:
+    table = cm.tune(FABRIC, "broadcast", [10**6], ranks=8, root=3, exhaustive=True)
+    assert len(table) > 1
+    for algorithm, options, time_ps in table.select("algorithm", "options", "time_ps").rows():
+        r = cm.simulate(
+            FABRIC,
+            "broadcast",
+            size_bytes=10**6,
+            ranks=8,
+            root=3,
+            algorithm=algorithm,
+            **json.loads(options),
+        )
+        assert r.time_ps == time_ps
+        plain = cm.simulate(
+            FABRIC, "broadcast", size_bytes=10**6, ranks=8, root=3, algorithm=algorithm
+        )
+        assert time_ps <= plain.time_ps
+
+
+def test_the_winner_of_tune_is_one_that_could_be_run() -> None:
+    # A tree in one chunk has 15 transfers; in 4 chunks, 60 transfers do not fit.
+    limit = {"memory_limit_bytes": 20 * 700}
+    table = cm.tune(FABRIC, "broadcast", ["1GiB"], ranks=16, engine_options=limit)
+    best = table.filter(place=1)
+    assert json.loads(best["options"][0]) == {"chunks": 1}
+    assert best["time_ps"].null_count() == 0
 
 
 def test_bandwidths_follow_nccl_tests() -> None:

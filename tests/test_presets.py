@@ -75,3 +75,63 @@ def test_a_ring_along_the_rails_is_bound_by_one_nic() -> None:
     fabric = line_rate("dgx_superpod", nodes=4)
     r = cm.simulate(fabric, "all_reduce", size_bytes=S, ranks=range(0, 32, 8), algorithm="ring")
     check(r, 2 * 3 / 4 * S / 50e9)
+
+
+def family(name: str, **params: int) -> cm.Fabric:
+    return cm.Fabric.preset(name, rate_Bps=50_000_000_000, latency_ps=0, **params)
+
+
+def test_a_ring_around_a_torus_runs_at_the_rate_of_its_links() -> None:
+    # Each rank sends to its neighbor along the only axis, over one link of 50 GB/s.
+    r = cm.simulate(family("torus", x=8, y=1, z=1), "all_reduce", size_bytes=S, algorithm="ring")
+    check_of_ring(r, 8, 50e9)
+
+
+def test_rings_along_all_axes_of_a_torus_do_not_meet() -> None:
+    # A ring per line of each of three axes: every link of one direction is in one ring.
+    fabric = family("torus", x=4, y=4, z=4)
+    for stride in (1, 4, 16):
+        starts = [p for p in range(64) if p // stride % 4 == 0]
+        lines = [[start + i * stride for i in range(4)] for start in starts]
+        jobs = [cm.Job("all_gather", size_bytes=S, ranks=line, algorithm="ring") for line in lines]
+        r = cm.simulate(fabric, jobs)
+        assert r.time_s == pytest.approx(3 / 4 * S / 50e9, rel=1e-9)
+
+
+def test_a_full_mesh_exchanges_over_all_links_at_once() -> None:
+    # Each of 7 links carries its own S/8.
+    r = cm.simulate(family("full_mesh", x=8), "all_to_all", size_bytes=S, algorithm="direct")
+    check(r, S / 8 / 50e9)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "n"),
+    [
+        ("star", {"endpoints": 9}, 9),
+        ("fat_tree", {"radix": 4, "tiers": 3}, 16),
+        ("fat_tree", {"radix": 8, "tiers": 2}, 32),
+    ],
+)
+def test_a_fabric_without_oversubscription_exchanges_at_the_host_rate(
+    name: str, params: dict[str, int], n: int
+) -> None:
+    r = cm.simulate(family(name, **params), "all_to_all", size_bytes=S, algorithm="direct")
+    check(r, (n - 1) / n * S / 50e9)
+
+
+def test_an_atlas_950_exchanges_at_one_terabyte_per_second() -> None:
+    fabric = line_rate("atlas_950", cabinets=2)
+    r = cm.simulate(fabric, "all_gather", size_bytes=S, algorithm="ring")
+    check_of_ring(r, 128, 1e12, passes=1)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_all_to_all_over_k_supernodes_is_bound_by_the_rdma_plane(k: int) -> None:
+    # (k-1)/k of the send buffer leaves over a die's 25 GB/s.
+    fabric = line_rate("cm384", supernodes=k, nodes=2)
+    r = cm.simulate(fabric, "all_to_all", size_bytes=S, algorithm="direct")
+    check(r, (k - 1) / k * S / 25e9)
+
+
+def check_of_ring(result: cm.Result, n: int, rate: float, passes: int = 2) -> None:
+    check(result, passes * (n - 1) / n * S / rate)

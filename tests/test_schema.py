@@ -198,9 +198,11 @@ FRAMES = {
             "size_bytes": INT,
             "place": INT,
             "algorithm": TEXT,
+            "options": TEXT,
             "time_ps": INT,
             "time_s": FLOAT,
             "slowdown": FLOAT,
+            "at_least_ps": INT,
         },
     ),
 }

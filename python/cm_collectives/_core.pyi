@@ -34,6 +34,7 @@ __all__ = [
     "simulate_jobs",
     "sweep",
     "times_ps",
+    "tune",
 ]
 
 __version__: str
@@ -168,6 +169,8 @@ class Run:
     def n_events(self) -> int: ...
     @property
     def algorithms(self) -> list[str]: ...  # one per job
+    @property
+    def options(self) -> dict[str, int | str]: ...  # of the algorithm of one collective
     # job, the schedule's columns (src and dst are ranks), src_endpoint, dst_endpoint, released_ps,
     # served_ps, arrived_ps; of flows: row, src, dst, size_bytes, released_ps, served_ps, arrived_ps
     def transfers(self) -> _Columns: ...
@@ -255,6 +258,14 @@ def sweep(
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> _Columns: ...
+
+# case, algorithm, at_least_ps, is_timed (0 or 1): the rivals of all cases; and the options of each
+def tune(
+    cases: list[Case],
+    exhaustive: bool,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[_Columns, list[dict[str, int | str]]]: ...
 def times_ps(
     case: Case, sizes_bytes: NDArray[np.int64], threads: int | None = None
 ) -> NDArray[np.int64]: ...

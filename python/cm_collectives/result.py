@@ -44,6 +44,7 @@ class _Answer(NamedTuple):
     engine: str
     n_events: int
     algorithms: tuple[str, ...]
+    options: tuple[tuple[str, int | str], ...]
 
 
 def algbw(volume_bytes: float | None, time_ps: int) -> float | None:
@@ -173,6 +174,14 @@ class Result:
         if self._asked.collective is None:
             return None
         return self._answer.algorithms[0]
+
+    @property
+    def options(self) -> dict[str, int | str]:
+        """Options of the algorithm, as given or, for "auto", as chosen; the rest are defaults.
+
+        Empty for a schedule, for several jobs and for flows.
+        """
+        return dict(self._answer.options)
 
     @property
     def routing(self) -> str:
@@ -314,6 +323,7 @@ class Result:
             "ranks": self._asked.n_ranks,
             "size_bytes": self._asked.volume_bytes,
             "algorithm": self.algorithm,
+            "options": self.options,
             "routing": self.routing,
             "engine": self.engine,
             "time_ps": self.time_ps,
@@ -376,6 +386,7 @@ def _answer_of(run: _core.Run) -> _Answer:
         engine=run.engine,
         n_events=run.n_events,
         algorithms=tuple(run.algorithms),
+        options=tuple(run.options.items()),
     )
 
 

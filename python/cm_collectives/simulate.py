@@ -206,8 +206,8 @@ def simulate(
     root : int
         Root rank of a rooted collective, the sender of a send_recv.
     algorithm : str
-        A name from `cm.algorithms()`; "auto" is the fastest of those that fit (of equals the first
-        listed).
+        A name from `cm.algorithms()`; "auto" is the fastest of those that fit, with the options
+        that are worth trying and that `options` leaves open (of equals the first listed).
     routing : str
         "spray": over all shortest paths by nominal rate; "hash", "dest", "plane": one choice per
         plane and flow.
@@ -394,9 +394,10 @@ def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
 
 def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:
     """Return the schedule of a job; "auto" is what is fastest alone."""
-    algorithm = question.algorithm
+    algorithm, options = question.algorithm, question.options
     if algorithm == AUTO:
-        algorithm = question.run(fabric.core, [0], run.core()).algorithms[0]
+        alone = question.run(fabric.core, [0], run.core())
+        algorithm, options = alone.algorithms[0], alone.options
     core = _core.Schedule.build(
         question.collective,
         algorithm,
@@ -405,7 +406,7 @@ def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:
         question.root,
         question.payload.size_bytes,
         question.payload.counts,
-        question.options,
+        options,
         question.split,
     )
     return Schedule(core, question.payload, verified=True)

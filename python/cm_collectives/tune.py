@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .arguments import ask, known_collective, size
-from .errors import ArgumentError, CmError, UnsupportedError
+from .arguments import AUTO, ask, flag, integer, known_collective, size
+from .errors import ArgumentError
 from .fabric import PS_PER_S, Fabric
-from .sweep import Row, answer
+from .sweep import MAX_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from .arguments import Ranks, Size
+    from .frames import Columns
 
 
 def tune(
@@ -24,13 +25,16 @@ def tune(
     sizes: Iterable[Size],
     ranks: Ranks | None = None,
     *,
+    exhaustive: bool = False,
     threads: int | None = None,
     **question: Any,  # noqa: ANN401
 ) -> pl.DataFrame:
     """Return the algorithms for each size, the fastest first.
 
-    Algorithms that do not compute the collective on these ranks are left out; options keep their
-    defaults.
+    Every algorithm that computes the collective on these ranks competes with the options that are
+    worth trying (`cm.algorithms()` lists them). One that cannot win any more, because a lower bound
+    of its time is above the best time so far, is not simulated to its end: it stands with that
+    bound and without a time.
 
     Parameters
     ----------
@@ -42,18 +46,24 @@ def tune(
         Sizes in bytes.
     ranks : int or sequence of int, optional
         The first n endpoints, or endpoints in rank order; all by default.
+    exhaustive : bool
+        True simulates all of them to their end, so that no time is missing.
     threads : int, optional
         Threads to use; all processors by default.
     **question
         Everything else that `cm.simulate` takes for one collective (`routing`, `root`, ...).
+        Options of algorithms given here are kept; only algorithms that have them compete.
 
     Returns
     -------
     polars.DataFrame
-        One row per size and algorithm, sizes in the given order: `size_bytes`, `place` (Int64, 1 is
-        the fastest; equals in the order of `cm.algorithms()`), `algorithm` (String), `time_ps`
-        (Int64), `time_s`, `slowdown` (Float64, time over that of the fastest; null where that is
-        0).
+        One row per size and algorithm, sizes in the given order, the algorithm with its best
+        options: `size_bytes`, `place` (Int64, 1 is the fastest; equals in the order of
+        `cm.algorithms()`; without a time by `at_least_ps`, and last what the memory limit keeps
+        from running), `algorithm`, `options` (String, a JSON object; defaults are left out),
+        `time_ps` (Int64, null where it was not simulated to its end), `time_s`, `slowdown`
+        (Float64, time over that of the fastest; null where there is no time or that is 0),
+        `at_least_ps` (Int64, the time or a lower bound of it).
 
     Raises
     ------
@@ -61,16 +71,16 @@ def tune(
         If a name is unknown or a value is outside its range.
     UnsupportedError
         If no algorithm computes the collective on these ranks.
+    LimitError
+        If no algorithm fits into the memory limit, or a run reaches the limit of events.
 
     Examples
     --------
     >>> fabric = cm.Fabric.preset("cm384")
-    >>> best = cm.tune(fabric, "all_reduce", ["1KiB", "1MiB"], ranks=16).filter(place=1)
-    >>> best.select("size_bytes", "algorithm").rows()
-    [(1024, 'one_shot'), (1048576, 'two_shot')]
+    >>> best = cm.tune(fabric, "broadcast", ["1KiB", "64MiB"], ranks=16).filter(place=1)
+    >>> best.select("size_bytes", "algorithm", "options").rows()
+    [(1024, 'binomial_tree', '{"chunks": 4}'), (67108864, 'chain', '{}')]
     """
-    import polars as pl
-
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
     for name in ("algorithm", "size_bytes", "per_rank_bytes", "counts", "start_ps"):
@@ -78,68 +88,51 @@ def tune(
             raise ArgumentError(f"tune takes no {name}; it tries every algorithm at every size")
     name = known_collective(collective)
     checked = [size(each, f"sizes[{i}]") for i, each in enumerate(sizes)]
-    asking = {"ranks": ranks, **question}
-    candidates = _candidates(fabric, name, asking)
-    asked = [
-        (size_bytes, algorithm, _row(fabric, name, algorithm, size_bytes, asking))
-        for size_bytes in checked
-        for algorithm in candidates
-    ]
-    batch = answer([row for _, _, row in asked], threads=threads, progress=False)
-    for message in batch.error:
-        if message is not None:
-            raise CmError(message)
-    frame = pl.DataFrame(
-        {
-            "size_bytes": pl.Series([each[0] for each in asked], dtype=pl.Int64),
-            "algorithm": pl.Series([each[1] for each in asked], dtype=pl.String),
-            "time_ps": pl.Series(batch.time_ps, dtype=pl.Int64),
-        }
-    )
-    return _ranked(frame, checked)
+    everybody = flag(exhaustive, "exhaustive")
+    n_threads = None if threads is None else integer(threads, "threads", 1, MAX_THREADS)
+    cases = [_case(fabric, name, each, {"ranks": ranks, **question}) for each in checked]
+    return _ranked(checked, *_core.tune(cases, everybody, n_threads))
 
 
-def _candidates(fabric: Fabric, collective: str, asking: dict[str, Any]) -> list[str]:
-    """Return the algorithms that fit, in the order of the registry."""
-    columns = _core.algorithms()
-    pairs = zip(columns["collective"], columns["algorithm"], strict=True)
-    names = [algorithm for each, algorithm in pairs if each == collective]
-    fitting = []
-    reasons = []
-    for name in names:
-        try:
-            _row(fabric, collective, name, 1, asking)
-        except UnsupportedError as error:
-            reasons.append(str(error))
-        else:
-            fitting.append(name)
-    if not fitting:
-        raise UnsupportedError(f"no algorithm for {collective} fits: {'; '.join(reasons)}")
-    return fitting
-
-
-def _row(
-    fabric: Fabric, collective: str, algorithm: str, size_bytes: int, asking: dict[str, Any]
-) -> Row:
-    keywords = {"size_bytes": size_bytes, "algorithm": algorithm, **asking}
+def _case(fabric: Fabric, collective: str, size_bytes: int, asking: dict[str, Any]) -> _core.Case:
+    keywords = {"size_bytes": size_bytes, "algorithm": AUTO, **asking}
     asked = ask(fabric.n_endpoints, collective, keywords)
-    return Row(fabric, asked, asked.question.case(fabric.core, asked.settings.core()), None)
+    return asked.question.case(fabric.core, asked.settings.core())
 
 
-def _ranked(frame: pl.DataFrame, sizes: list[int]) -> pl.DataFrame:
+def _ranked(
+    sizes: list[int], columns: Columns, options: list[dict[str, int | str]]
+) -> pl.DataFrame:
+    """Return each algorithm once per size, with the options that are best for it."""
+    import json
+
     import polars as pl
 
-    # A size may be asked for twice: its rows are told apart by their place in `sizes`.
-    per_size = len(frame) // max(len(sizes), 1)
-    times = pl.col("time_ps")
-    best = times.min().over("asked")
-    return (
-        frame.with_columns(asked=pl.int_range(pl.len()) // max(per_size, 1))
-        .with_columns(
-            place=times.rank("ordinal").over("asked").cast(pl.Int64),
-            time_s=times / PS_PER_S,
-            slowdown=pl.when(best > 0).then(times / best),
-        )
-        .sort("asked", "place")
-        .select("size_bytes", "place", "algorithm", "time_ps", "time_s", "slowdown")
+    at_least, is_timed = pl.col("at_least_ps"), pl.col("is_timed")
+    time_ps = pl.when(is_timed).then(at_least)
+    fastest = time_ps.min().over("case")
+    rivals = pl.DataFrame(
+        {
+            "case": pl.Series(columns["case"], dtype=pl.Int64),
+            "algorithm": pl.Series(columns["algorithm"], dtype=pl.String),
+            "options": pl.Series([json.dumps(each) for each in options], dtype=pl.String),
+            "at_least_ps": pl.Series(columns["at_least_ps"], dtype=pl.Int64),
+            "is_timed": pl.Series(columns["is_timed"], dtype=pl.Int64) == 1,
+        }
+    )
+    # Rivals come in the order that decides ties, and the sort keeps it. A bound says less than an
+    # equal time; one below the best time is that of a rival too large to run.
+    is_open = ~is_timed & (at_least < fastest)
+    ordered = rivals.sort("case", is_open, "at_least_ps", ~is_timed, maintain_order=True)
+    best = ordered.unique(["case", "algorithm"], keep="first", maintain_order=True)
+    sizes_bytes = pl.Series("size_bytes", sizes, dtype=pl.Int64)
+    return best.select(
+        pl.lit(sizes_bytes).gather("case").alias("size_bytes"),
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("case").alias("place"),
+        "algorithm",
+        "options",
+        time_ps.alias("time_ps"),
+        (time_ps / PS_PER_S).alias("time_s"),
+        pl.when(fastest > 0).then(time_ps / fastest).alias("slowdown"),
+        "at_least_ps",
     )

@@ -26,6 +26,7 @@ const CASES: [(Collective, &str, u32); 6] = [
 
 const LIMITS: Limits = Limits {
     events: u64::MAX,
+    until_ps: None,
     cancel: None,
 };
 

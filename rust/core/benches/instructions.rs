@@ -25,6 +25,7 @@ use gungraun::{
 
 const LIMITS: Limits = Limits {
     events: u64::MAX,
+    until_ps: None,
     cancel: None,
 };
 

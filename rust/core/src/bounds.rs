@@ -70,7 +70,7 @@ pub struct Bound {
 }
 
 /// Links a schedule of these ranks could use: live, ordinary, and no end at a stranger's node.
-fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
+pub fn usable_links<'a>(fabric: &'a Fabric, is_rank: &[bool]) -> Vec<&'a Link> {
     let open = |node: NodeId| fabric.node(node).kind.forwards() || is_rank[node.index()];
     fabric
         .links()

@@ -77,6 +77,7 @@ impl Settings {
     fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
         Limits {
             events: self.event_limit,
+            until_ps: None,
             cancel,
         }
     }
@@ -133,6 +134,18 @@ pub struct Simulation {
     route_bound_ps: u64,
 }
 
+/// What became of a run with a limit in time.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It ended in time.
+    Done(Box<Simulation>),
+    /// It was given up.
+    Late {
+        /// It would have taken at least this long.
+        at_least_ps: u64,
+    },
+}
+
 impl Simulation {
     /// Runs jobs or flows on a fabric.
     pub fn run(
@@ -141,15 +154,41 @@ impl Simulation {
         settings: Settings,
         cancel: Option<&AtomicBool>,
     ) -> Result<Self, Error> {
+        match Self::run_until(fabric, work, settings, None, cancel)? {
+            Outcome::Done(simulation) => Ok(*simulation),
+            Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
+        }
+    }
+
+    /// Runs jobs or flows, but gives up once it is clear that they take longer than `until_ps`.
+    pub fn run_until(
+        fabric: Arc<Fabric>,
+        work: Work,
+        settings: Settings,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
         let (placement, own_bundles) = place(&fabric, &work, &settings)?;
         let bound = any_algorithm_bound(&fabric, &work)?;
         let route_bound_ps = bounds::route_bound_ps(&placement.workload).max(bound.time_ps);
+        if until_ps.is_some_and(|until_ps| route_bound_ps > until_ps.into()) {
+            let at_least_ps = u64::try_from(route_bound_ps).unwrap_or(u64::MAX);
+            return Ok(Outcome::Late { at_least_ps });
+        }
         let (run, time_ps) = match settings.engine {
             EngineKind::Bound => (None, route_bound_ps),
             EngineKind::Fluid => {
-                let limits = settings.limits(cancel);
+                let limits = Limits {
+                    until_ps,
+                    ..settings.limits(cancel)
+                };
                 let workload = &placement.workload;
-                let run = layers::solve(workload, settings.layers, limits, settings.rung)?;
+                let run = match layers::solve(workload, settings.layers, limits, settings.rung) {
+                    Err(EngineError::Late { at_least_ps }) => {
+                        return Ok(Outcome::Late { at_least_ps });
+                    }
+                    run => run?,
+                };
                 let time = run.last_arrival_ps(workload);
                 (Some(run), u128::try_from(time).unwrap_or(u128::MAX))
             }
@@ -159,7 +198,7 @@ impl Simulation {
                 .map(|t| t as u64)
                 .map_err(|_| Error::TimeOverflow { time_ps: time })
         };
-        Ok(Self {
+        Ok(Outcome::Done(Box::new(Self {
             time_ps: fits(time_ps)?,
             route_bound_ps: fits(route_bound_ps)?,
             fabric,
@@ -169,7 +208,7 @@ impl Simulation {
             placement,
             run,
             bound,
-        })
+        })))
     }
 
     /// The fabric it ran on.

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
+use crate::engine::fluid::EngineError;
 use crate::error::Error;
-use crate::question::Question;
+use crate::question::{Contest, Extent, Question, Rival};
 use crate::report;
 
 /// The answer to one question.
@@ -28,7 +29,7 @@ pub struct Answer {
 
 /// Answers one question.
 pub fn answer(question: &Question, cancel: &AtomicBool) -> Result<Answer, Error> {
-    let simulation = question.answer(Some(cancel))?;
+    let simulation = question.answer(Some(cancel))?.simulation;
     let heaviest = report::heaviest(&simulation);
     Ok(Answer {
         time_ps: simulation.time_ps(),
@@ -47,16 +48,43 @@ pub fn sweep(
     done: &AtomicU64,
     cancel: &AtomicBool,
 ) -> Vec<Option<Result<Answer, Error>>> {
+    each(questions, done, |question| {
+        let question = question.as_ref()?;
+        Some(open(cancel).and_then(|()| answer(question, cancel)))
+    })
+}
+
+/// Holds a contest for each question, likewise, and gives its rivals.
+pub fn tune(
+    questions: &[Question],
+    extent: Extent,
+    done: &AtomicU64,
+    cancel: &AtomicBool,
+) -> Vec<Result<Vec<Rival>, Error>> {
+    each(questions, done, |question| {
+        open(cancel)?;
+        Ok(Contest::hold(question, extent, Some(cancel))?.rivals)
+    })
+}
+
+/// Refuses to begin another question once the batch was cancelled.
+fn open(cancel: &AtomicBool) -> Result<(), Error> {
+    if cancel.load(Ordering::Relaxed) {
+        return Err(EngineError::Interrupted.into());
+    }
+    Ok(())
+}
+
+fn each<Q: Sync, R: Send>(
+    questions: &[Q],
+    done: &AtomicU64,
+    ask: impl Fn(&Q) -> R + Sync + Send,
+) -> Vec<R> {
     questions
         .par_iter()
         .with_max_len(1)
         .map(|question| {
-            let result = question.as_ref().map(|question| {
-                if cancel.load(Ordering::Relaxed) {
-                    return Err(crate::engine::fluid::EngineError::Interrupted.into());
-                }
-                answer(question, cancel)
-            });
+            let result = ask(question);
             done.fetch_add(1, Ordering::Relaxed);
             result
         })

@@ -228,6 +228,7 @@ fn build(case: &Case) -> Workload {
 
 const LIMITS: Limits = Limits {
     events: 100_000,
+    until_ps: None,
     cancel: None,
 };
 

@@ -15,6 +15,7 @@ use cm_core::placement::{self, Job, Sync};
 
 const LIMITS: Limits = Limits {
     events: u64::MAX,
+    until_ps: None,
     cancel: None,
 };
 

@@ -12,6 +12,7 @@ use cm_core::engine::workload::Workload;
 
 const LIMITS: Limits = Limits {
     events: u64::MAX,
+    until_ps: None,
     cancel: None,
 };
 

@@ -300,7 +300,7 @@ fn wrong_parameters_are_named_with_what_is_allowed() {
         ),
         (
             new().with_int("node", 4),
-            "no parameter 'node'; allowed: nodes, rank, timing",
+            "no parameter 'node'; allowed: nodes, supernodes, rank, timing",
         ),
     ] {
         let error = cm384.build(&params).unwrap_err().to_string();

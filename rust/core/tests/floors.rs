@@ -21,14 +21,19 @@ fn team(n: u32) -> Team {
     Team::new(n, vec![level]).unwrap()
 }
 
-/// Transfers in the longest chain of data edges, by the definition.
-fn longest_data_chain(schedule: &Schedule) -> u32 {
-    let mut length: Vec<u32> = Vec::with_capacity(schedule.len());
-    for row in schedule.depends_on().rows() {
-        let before = row.iter().map(|&other| length[other as usize]).max();
-        length.push(before.unwrap_or(0) + 1);
+/// The heaviest chain of data edges by the definition, where a transfer weighs `per_hop` and
+/// `per_byte` for each of its bytes, in units of one over the number of chunks.
+fn heaviest_chain(schedule: &Schedule, per_hop: u128, per_byte: u128) -> u128 {
+    let n_chunks = u128::from(schedule.n_chunks());
+    let mut weight: Vec<u128> = Vec::with_capacity(schedule.len());
+    for (t, row) in schedule.depends_on().rows().enumerate() {
+        let before = row.iter().map(|&other| weight[other as usize]).max();
+        // Equal chunks: the denominator divides their number.
+        let (numerator, denominator) = schedule.size_of(t);
+        let bytes = numerator * n_chunks / u128::from(denominator);
+        weight.push(before.unwrap_or(0) + per_hop * n_chunks + per_byte * bytes);
     }
-    length.into_iter().max().unwrap_or(0)
+    weight.into_iter().max().unwrap_or(0)
 }
 
 fn check_floor(algorithm: &dyn Algorithm, problem: &Problem) {
@@ -40,7 +45,15 @@ fn check_floor(algorithm: &dyn Algorithm, problem: &Problem) {
         "{name} {} n={n} {options:?}: {floor:?}",
         problem.collective.name()
     );
-    assert!(floor.hops <= longest_data_chain(&schedule), "{what}");
+    // One and the same chain has the hops and carries their bytes, whatever counts for more.
+    for (per_hop, per_byte) in [(1, 0), (0, 1), (1000, 1), (1 << 20, 1), (1, 1)] {
+        let promised = u128::from(floor.hops) * per_hop + u128::from(floor.hop_bytes) * per_byte;
+        let heaviest = heaviest_chain(&schedule, per_hop, per_byte);
+        assert!(
+            promised * u128::from(schedule.n_chunks()) <= heaviest,
+            "{what}"
+        );
+    }
     let stats = ScheduleStats::of(&schedule);
     let reached =
         |bytes: &Bytes| u128::from(floor.bytes) * u128::from(bytes.denominator) <= bytes.numerator;

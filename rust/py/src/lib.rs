@@ -18,6 +18,7 @@ mod registry;
 mod schedule;
 mod simulate;
 mod sweep;
+mod tune;
 
 use pyo3::prelude::*;
 
@@ -39,6 +40,8 @@ mod _core {
     use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
     #[pymodule_export]
     use super::sweep::{PyCase, sweep, times_ps};
+    #[pymodule_export]
+    use super::tune::tune;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -61,6 +61,18 @@ pub(crate) fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<Opti
     Ok(options)
 }
 
+/// The same options as Python has them.
+pub(crate) fn option_dict<'py>(py: Python<'py>, options: &Options) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in options.iter() {
+        match value {
+            OptionValue::Int(value) => dict.set_item(name, value)?,
+            OptionValue::Text(word) => dict.set_item(name, word)?,
+        }
+    }
+    Ok(dict)
+}
+
 /// The split of that name.
 pub(crate) fn split(py: Python<'_>, name: &str) -> PyResult<Split> {
     match name {

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use cm_core::collective::Collective;
+use cm_core::collective::{Collective, Options};
 use cm_core::engine::ladder::Rung;
 use cm_core::engine::layers::Layers;
 use cm_core::error::Error;
@@ -24,7 +24,7 @@ use crate::columns::{Columns, snapshot};
 use crate::error::{argument, raise, raise_fabric};
 use crate::fabric::PyFabric;
 use crate::interrupt::interruptible;
-use crate::schedule::{PySchedule, options, payload, split, transfer_columns};
+use crate::schedule::{PySchedule, option_dict, options, payload, split, transfer_columns};
 
 /// How to run: immutable.
 #[pyclass(frozen, name = "Settings", module = "cm_collectives._core")]
@@ -156,7 +156,9 @@ pub(crate) fn simulate(
         start_ps,
         settings,
     )?;
-    run(py, move |cancel| question.answer(Some(cancel)))
+    let answered = interruptible(py, move |cancel| question.answer(Some(cancel)), None)?;
+    let answered = answered.map_err(|error| raise(py, error))?;
+    Ok(PyRun::new(answered.simulation, answered.options))
 }
 
 /// Simulates schedules that share the fabric.
@@ -274,18 +276,27 @@ fn run(
     work: impl FnOnce(&AtomicBool) -> Result<Simulation, Error> + Send + 'static,
 ) -> PyResult<PyRun> {
     let simulation = interruptible(py, work, None)?.map_err(|error| raise(py, error))?;
-    Ok(PyRun {
-        simulation: Arc::new(simulation),
-        busy: Mutex::new(None),
-    })
+    Ok(PyRun::new(simulation, Options::default()))
 }
 
 /// A finished simulation.
 #[pyclass(frozen, name = "Run", module = "cm_collectives._core")]
 pub(crate) struct PyRun {
     simulation: Arc<Simulation>,
+    /// Options of the algorithm of the one collective that was asked for.
+    options: Options,
     /// Link usage, computed when first asked for.
     busy: Mutex<Option<Vec<report::LinkUse>>>,
+}
+
+impl PyRun {
+    fn new(simulation: Simulation, options: Options) -> Self {
+        Self {
+            simulation: Arc::new(simulation),
+            options,
+            busy: Mutex::new(None),
+        }
+    }
 }
 
 /// A time in whole picoseconds as Python's Int64 columns hold it.
@@ -337,6 +348,11 @@ impl PyRun {
     #[getter]
     fn algorithms(&self) -> Vec<String> {
         report::algorithms(&self.simulation)
+    }
+
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        option_dict(py, &self.options)
     }
 
     /// Columns of all transfers, or of all flows.

@@ -22,7 +22,7 @@ use crate::simulate::{PySettings, question};
 /// One scenario of a batch, checked.
 #[pyclass(frozen, name = "Case", module = "cm_collectives._core")]
 pub(crate) struct PyCase {
-    question: Question,
+    pub(crate) question: Question,
 }
 
 #[pymethods]
@@ -68,7 +68,7 @@ type Kept = Option<(u32, usize, Arc<ThreadPool>)>;
 /// for them for ever.
 static POOL: Mutex<Kept> = Mutex::new(None);
 
-fn pool(py: Python<'_>, threads: Option<usize>) -> PyResult<Arc<ThreadPool>> {
+pub(crate) fn pool(py: Python<'_>, threads: Option<usize>) -> PyResult<Arc<ThreadPool>> {
     let threads = threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     if threads == 0 {

@@ -81,7 +81,14 @@ impl Algorithm for BinomialTree {
         // every power of two below n.
         let (hops, children) = (n.ilog2(), u64::from(depth(n)));
         match problem.collective {
-            Collective::Broadcast | Collective::Reduce => Floor::new(hops, size_bytes, children, 1),
+            Collective::Broadcast | Collective::Reduce => {
+                let n_chunks = self.n_chunks(problem);
+                Floor::new(hops, size_bytes, children, 1).in_a_row(
+                    size_bytes,
+                    hops.into(),
+                    n_chunks.into(),
+                )
+            }
             _ => Floor::new(hops, size_bytes, u64::from(n) - 1, n.into()),
         }
     }

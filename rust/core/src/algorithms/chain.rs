@@ -50,7 +50,9 @@ impl Algorithm for Chain {
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        Floor::new(problem.n_ranks() - 1, problem.size_bytes(), 1, 1)
+        let (size_bytes, hops) = (problem.size_bytes(), problem.n_ranks() - 1);
+        let n_chunks = self.n_chunks(problem);
+        Floor::new(hops, size_bytes, 1, 1).in_a_row(size_bytes, hops.into(), n_chunks.into())
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

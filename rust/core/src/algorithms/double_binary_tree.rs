@@ -53,12 +53,9 @@ impl Algorithm for DoubleBinaryTree {
 
     fn floor(&self, problem: &Problem) -> Floor {
         // Up from the deepest leaf and down again; every rank but the roots gets both halves.
-        Floor::new(
-            2 * height_of_root(problem.n_ranks()),
-            problem.size_bytes(),
-            1,
-            1,
-        )
+        let (size_bytes, hops) = (problem.size_bytes(), 2 * height_of_root(problem.n_ranks()));
+        let n_chunks = self.n_chunks(problem);
+        Floor::new(hops, size_bytes, 1, 1).in_a_row(size_bytes, hops.into(), n_chunks.into())
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

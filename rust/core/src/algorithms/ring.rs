@@ -68,8 +68,8 @@ impl Algorithm for Ring {
     fn floor(&self, problem: &Problem) -> Floor {
         // A rank sends a block of S/n per step, and each block moves on once it has arrived.
         let steps = self.n_steps(problem);
-        let n = problem.n_ranks();
-        Floor::new(steps, problem.size_bytes(), steps.into(), n.into())
+        let (size_bytes, n) = (problem.size_bytes(), problem.n_ranks().into());
+        Floor::new(steps, size_bytes, steps.into(), n).in_a_row(size_bytes, steps.into(), n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -47,6 +47,12 @@ pub enum EngineError {
     /// The caller asked to stop.
     #[error("the run was interrupted")]
     Interrupted,
+    /// The caller's limit in simulated time has passed.
+    #[error("the run takes more than {at_least_ps} ps, longer than was asked for")]
+    Late {
+        /// It takes at least this long.
+        at_least_ps: u64,
+    },
     /// The numbers outgrew the budget of their rung.
     #[error("the exact rationals outgrew their budget")]
     OverBudget,
@@ -57,6 +63,8 @@ pub enum EngineError {
 pub struct Limits<'a> {
     /// Events after which the run ends with an error.
     pub events: u64,
+    /// Simulated time after which the run ends with an error.
+    pub until_ps: Option<u64>,
     /// Set by the caller to stop the run.
     pub cancel: Option<&'a AtomicBool>,
 }
@@ -86,6 +94,13 @@ pub fn run<N: Number>(
         if n_events % CANCEL_EVERY == 0 && limits.cancel.is_some_and(|c| c.load(Ordering::Relaxed))
         {
             return Err(EngineError::Interrupted);
+        }
+        if let Some(until_ps) = limits.until_ps
+            && now.lower() > until_ps as f64
+        {
+            return Err(EngineError::Late {
+                at_least_ps: until_ps.saturating_add(1),
+            });
         }
         if now.over_budget() {
             return Err(EngineError::OverBudget);

@@ -289,6 +289,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         events: 1000,
+        until_ps: None,
         cancel: None,
     };
 
@@ -339,6 +340,7 @@ mod tests {
         let workload = two_flows((1, 1), (2, 1), 1);
         let limits = Limits {
             events: 1,
+            until_ps: None,
             cancel: None,
         };
         let error = Run::climb(&workload, limits, Rung::Pair).unwrap_err();

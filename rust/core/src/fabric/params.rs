@@ -80,6 +80,20 @@ pub struct ParamSpec {
     pub allowed: Allowed,
 }
 
+impl ParamSpec {
+    /// A whole number of `low..=high`.
+    pub const fn int(
+        name: &'static str,
+        doc: &'static str,
+        low: i64,
+        high: i64,
+        default: i64,
+    ) -> Self {
+        let allowed = Allowed::Range { low, high, default };
+        Self { name, doc, allowed }
+    }
+}
+
 /// Parameters by name, in name order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(BTreeMap<String, ParamValue>);

@@ -4,7 +4,8 @@
 //! reaches, and which has one link to each of the plane's 16 L2 chips; an L2 chip has one link to
 //! each node. So 7 equal paths join dies of a node and 7 x 16 = 112 join dies of different nodes.
 //! The two dies of a package also share a direct link. Beside it lie the RDMA plane (one NIC per
-//! die) and the VPC plane (one Qingtian DPU per node), used by pinned routes only.
+//! die) and the VPC plane (one Qingtian DPU per node), used by pinned routes only. Several
+//! supernodes are joined by the RDMA plane, which then carries all traffic between them.
 //!
 //! The CPU-to-CPU full mesh of a node has no published rate and is left out.
 //!
@@ -13,6 +14,7 @@
 //! [SCL] "`StrataCL`", arXiv 2607.26444, 2026-07-29; [MSM] Ascend/msmodeling,
 //! `tensor_cast/device.py` @84fec85, the vendor's model, not a measurement.
 
+use super::family::wires::TIMING;
 use super::{Chip, Preset};
 use crate::fabric::builder::FabricBuilder;
 use crate::fabric::element::{Link, LinkKind, NodeKind};
@@ -23,6 +25,9 @@ use crate::ids::NodeId;
 
 /// Nodes of a full supernode: 12 compute racks of 4 [CM-v2 3.3.3].
 const NODES: i64 = 48;
+/// Most supernodes: with 340 there are 9.6 million links, with 350 more than a fabric may have. The
+/// RDMA plane reaches "up to 165K NPUs" [CM-v2 Fig. 2], 429 supernodes.
+const SUPERNODES: i64 = 340;
 /// Dies per node: 8 packages of 2 [CM-v2 3.3].
 const DIES: u32 = 16;
 /// Kunpeng CPUs per node [CM-v2 3.3.2].
@@ -107,43 +112,38 @@ impl Preset for Cm384 {
 
     fn params(&self) -> &'static [ParamSpec] {
         const PARAMS: &[ParamSpec] = &[
-            ParamSpec {
-                name: "nodes",
-                doc: "compute nodes of 8 packages",
-                allowed: Allowed::Range {
-                    low: 1,
-                    high: NODES,
-                    default: NODES,
-                },
-            },
+            ParamSpec::int("nodes", "compute nodes of 8 packages", 1, NODES, NODES),
+            ParamSpec::int(
+                "supernodes",
+                "supernodes, joined by the RDMA plane",
+                1,
+                SUPERNODES,
+                1,
+            ),
             ParamSpec {
                 name: "rank",
                 doc: "what an endpoint is: a die, or a package as one NPU",
                 allowed: Allowed::OneOf(&["die", "npu"]),
             },
-            ParamSpec {
-                name: "timing",
-                doc: "nominal: published rates and latencies; line_rate: rates only",
-                allowed: Allowed::OneOf(&["nominal", "line_rate"]),
-            },
+            TIMING,
         ];
         PARAMS
     }
 
     fn build(&self, params: &Params) -> Result<Fabric, FabricError> {
         let params = params.resolved(self.name(), self.params())?;
-        let (nodes, rank, timing) = (
-            params.int("nodes"),
-            params.text("rank"),
-            params.text("timing"),
-        );
-        let title = format!("CloudMatrix384, {nodes} nodes, rank {rank}, timing {timing}");
+        let (nodes, supernodes) = (params.int("nodes") as u32, params.int("supernodes") as u32);
+        let (rank, timing) = (params.text("rank"), params.text(TIMING.name));
+        let mut title = format!("CloudMatrix384, {nodes} nodes, rank {rank}, timing {timing}");
+        if supernodes > 1 {
+            title = format!("{supernodes} x {title}");
+        }
         let mut wiring = Wiring::new(
             FabricBuilder::new(self.name(), &title),
             rank == "die",
             timing == "nominal",
         );
-        wiring.wire(nodes as u32);
+        wiring.wire(supernodes, nodes);
         wiring.builder.build()
     }
 }
@@ -158,8 +158,28 @@ struct Wiring {
     node: usize,
     supernode: usize,
     kinds: Kinds,
-    /// Each NIC and DPU with its kind and rate, for the switch of its plane.
-    interfaces: Vec<(NodeId, LinkKind, u64)>,
+    /// Each NIC and DPU, for the switch of its plane.
+    interfaces: Vec<Interface>,
+    /// Whether RDMA joins supernodes, and so is open to all routes.
+    joined: bool,
+}
+
+/// A NIC or DPU.
+#[derive(Clone, Copy)]
+struct Interface {
+    id: NodeId,
+    kind: LinkKind,
+    rate_Bps: u64,
+    at: Place,
+}
+
+/// A node of the machine.
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    supernode: u32,
+    /// Counted over all supernodes, of `nodes` each.
+    node: u32,
+    nodes: u32,
 }
 
 struct Kinds {
@@ -197,17 +217,48 @@ impl Wiring {
             nominal,
             kinds,
             interfaces: Vec::new(),
+            joined: false,
         }
     }
 
-    /// Node by node, then the L2 chips. The RDMA switch is one, ideal and non-blocking: its tiers
-    /// are not published [assumed], and so is the VPC's. Neither is part of a container.
-    fn wire(&mut self, nodes: u32) {
-        let all_l1: Vec<Vec<NodeId>> = (0..nodes).map(|node| self.wire_node(node)).collect();
+    /// Supernode by supernode, then the switches of the other planes. The RDMA switch is one, ideal
+    /// and non-blocking: its tiers are not published [assumed], and so is the VPC's. Neither is
+    /// part of a container.
+    fn wire(&mut self, supernodes: u32, nodes: u32) {
+        self.joined = supernodes > 1;
+        for supernode in 0..supernodes {
+            let prefix = if self.joined {
+                format!("sn{supernode:03}/")
+            } else {
+                String::new()
+            };
+            self.wire_supernode(supernode, nodes, &prefix);
+        }
+        if self.joined {
+            self.join_supernodes();
+        } else {
+            self.attach_hub("rdma", self.kinds.rdma);
+        }
+        self.attach_hub("vpc", self.kinds.vpc);
+    }
+
+    /// Node by node, then the L2 chips.
+    fn wire_supernode(&mut self, supernode: u32, nodes: u32, prefix: &str) {
+        let all_l1: Vec<Vec<NodeId>> = (0..nodes)
+            .map(|index| {
+                let node = supernode * nodes + index;
+                let at = Place {
+                    supernode,
+                    node,
+                    nodes,
+                };
+                self.wire_node(at, &format!("{prefix}node{index:02}/"))
+            })
+            .collect();
         for plane in 0..PLANES {
             for chip in 0..L2_CHIPS {
-                let l2 = self.switch(format!("l2.{plane}.{chip}"));
-                self.builder.place(l2, self.supernode, 0);
+                let l2 = self.switch(format!("{prefix}l2.{plane}.{chip}"));
+                self.builder.place(l2, self.supernode, supernode);
                 for l1 in all_l1.iter().map(|chips| chips[plane as usize]) {
                     let (up, down) = (self.kinds.l1_up, self.kinds.l1_down);
                     self.ub(l1, l2, up, plane, UB_PORT_BPS, SWITCH_PS);
@@ -215,32 +266,30 @@ impl Wiring {
                 }
             }
         }
-        self.attach_pinned_plane("rdma", self.kinds.rdma);
-        self.attach_pinned_plane("vpc", self.kinds.vpc);
     }
 
     /// One node: ranks, CPUs, NICs, DPU, L1 chips and what joins them; returns the L1 chips.
-    fn wire_node(&mut self, node: u32) -> Vec<NodeId> {
-        let ranks = self.ranks(node);
+    fn wire_node(&mut self, at: Place, prefix: &str) -> Vec<NodeId> {
+        let ranks = self.ranks(at, prefix);
         let mut cpus = Vec::new();
         for cpu in 0..CPUS {
             let id = self
                 .builder
-                .node(format!("node{node:02}/cpu{cpu}"), NodeKind::Cpu);
-            cpus.push(self.inside(id, node));
+                .node(format!("{prefix}cpu{cpu}"), NodeKind::Cpu);
+            cpus.push(self.inside(id, at));
         }
         let rdma_Bps = RDMA_BPS * u64::from(self.dies_per_rank);
         for (index, rank) in ranks.iter().enumerate() {
             let digits = if self.dies_per_rank == 1 { 2 } else { 1 };
-            let name = format!("node{node:02}/nic{index:0digits$}");
-            self.interface(name, *rank, node, self.kinds.rdma, rdma_Bps);
+            let name = format!("{prefix}nic{index:0digits$}");
+            self.interface(name, *rank, at, self.kinds.rdma, rdma_Bps);
         }
-        let dpu = format!("node{node:02}/dpu");
-        self.interface(dpu, cpus[DPU_CPU], node, self.kinds.vpc, VPC_BPS);
+        let dpu = format!("{prefix}dpu");
+        self.interface(dpu, cpus[DPU_CPU], at, self.kinds.vpc, VPC_BPS);
         let mut chips = Vec::new();
         for plane in 0..PLANES {
-            let l1 = self.switch(format!("node{node:02}/l1.{plane}"));
-            chips.push(self.inside(l1, node));
+            let l1 = self.switch(format!("{prefix}l1.{plane}"));
+            chips.push(self.inside(l1, at));
             let port_Bps = UB_PORT_BPS * u64::from(self.dies_per_rank);
             let (up, down) = (self.kinds.rank_up, self.kinds.rank_down);
             for &rank in &ranks {
@@ -257,16 +306,16 @@ impl Wiring {
     }
 
     /// The endpoints of a node; sibling dies joined and packaged.
-    fn ranks(&mut self, node: u32) -> Vec<NodeId> {
+    fn ranks(&mut self, at: Place, prefix: &str) -> Vec<NodeId> {
         let per_node = DIES / self.dies_per_rank;
         let mut ranks = Vec::new();
         for index in 0..per_node {
             let name = match self.package {
-                Some(_) => format!("node{node:02}/die{index:02}"),
-                None => format!("node{node:02}/npu{index}"),
+                Some(_) => format!("{prefix}die{index:02}"),
+                None => format!("{prefix}npu{index}"),
             };
             let id = self.builder.node(name, NodeKind::Endpoint);
-            ranks.push(self.inside(id, node));
+            ranks.push(self.inside(id, at));
             if self.nominal {
                 let rate_Bps = REDUCTION_BPS * u64::from(self.dies_per_rank);
                 self.builder.reduction_rate(id, rate_Bps);
@@ -274,7 +323,7 @@ impl Wiring {
         }
         if let Some(level) = self.package {
             for (index, pair) in ranks.chunks(2).enumerate() {
-                let package = node * DIES / 2 + index as u32;
+                let package = at.node * DIES / 2 + index as u32;
                 for die in pair {
                     self.builder.place(*die, level, package);
                 }
@@ -285,30 +334,59 @@ impl Wiring {
         ranks
     }
 
-    /// A NIC or DPU and its links with its owner, which only pinned routes use.
-    fn interface(&mut self, name: String, owner: NodeId, node: u32, kind: LinkKind, rate_Bps: u64) {
+    /// A NIC or DPU and its links with its owner.
+    fn interface(&mut self, name: String, owner: NodeId, at: Place, kind: LinkKind, rate_Bps: u64) {
         let id = self.builder.node(name, NodeKind::Nic);
-        let id = self.inside(id, node);
-        self.interfaces.push((id, kind, rate_Bps));
-        self.pinned(owner, id, kind, rate_Bps, NIC_END_PS);
+        let id = self.inside(id, at);
+        self.interfaces.push(Interface {
+            id,
+            kind,
+            rate_Bps,
+            at,
+        });
+        self.aside(owner, id, kind, rate_Bps, NIC_END_PS);
     }
 
     /// One ideal switch that joins every interface of a kind.
-    fn attach_pinned_plane(&mut self, name: &str, kind: LinkKind) {
+    fn attach_hub(&mut self, name: &str, kind: LinkKind) {
         let hub = self.switch(name.to_owned());
-        for (nic, nic_kind, rate_Bps) in self.interfaces.clone() {
-            if nic_kind == kind {
-                self.pinned(nic, hub, kind, rate_Bps, NIC_SWITCH_PS);
+        for nic in self.interfaces.clone() {
+            if nic.kind == kind {
+                self.aside(nic.id, hub, kind, nic.rate_Bps, NIC_SWITCH_PS);
             }
         }
     }
 
-    /// A pair of links that only pinned routes use.
-    fn pinned(&mut self, a: NodeId, b: NodeId, kind: LinkKind, rate_Bps: u64, ps: u64) {
+    /// The RDMA plane between supernodes: an ideal leaf per node and an ideal core, which together
+    /// do what one ideal switch does. With a leaf per node the way over RDMA is the longer one
+    /// wherever the UB plane leads: four hops against two in a node, six against four between
+    /// nodes.
+    fn join_supernodes(&mut self) {
+        let kind = self.kinds.rdma;
+        let interfaces = self.interfaces.iter().copied();
+        let nics: Vec<Interface> = interfaces.filter(|nic| nic.kind == kind).collect();
+        let core = self.switch("rdma".to_owned());
+        for of_node in nics.chunk_by(|a, b| a.at == b.at) {
+            let at = of_node[0].at;
+            let (supernode, index) = (at.supernode, at.node % at.nodes);
+            let leaf = self.switch(format!("sn{supernode:03}/node{index:02}/rdma"));
+            let leaf = self.inside(leaf, at);
+            for nic in of_node {
+                self.aside(nic.id, leaf, kind, nic.rate_Bps, NIC_SWITCH_PS - SWITCH_PS);
+            }
+            let rate_Bps = of_node.iter().map(|nic| nic.rate_Bps).sum();
+            self.aside(leaf, core, kind, rate_Bps, SWITCH_PS);
+        }
+    }
+
+    /// A pair of links beside the UB plane: those of RDMA are open to all routes where it joins
+    /// supernodes, all others to pinned routes only.
+    fn aside(&mut self, a: NodeId, b: NodeId, kind: LinkKind, rate_Bps: u64, ps: u64) {
         let latency_ps = self.latency(ps);
+        let ordinary = self.joined && kind == self.kinds.rdma;
         for (src, dst) in [(a, b), (b, a)] {
             self.builder.link(Link {
-                ordinary: false,
+                ordinary,
                 ..Link::new(src, dst, kind, rate_Bps, latency_ps)
             });
         }
@@ -318,9 +396,9 @@ impl Wiring {
         self.builder.node(name, NodeKind::Switch)
     }
 
-    fn inside(&mut self, id: NodeId, node: u32) -> NodeId {
-        self.builder.place(id, self.node, node);
-        self.builder.place(id, self.supernode, 0);
+    fn inside(&mut self, id: NodeId, at: Place) -> NodeId {
+        self.builder.place(id, self.node, at.node);
+        self.builder.place(id, self.supernode, at.supernode);
         id
     }
 

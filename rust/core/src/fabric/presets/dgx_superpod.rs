@@ -81,15 +81,13 @@ impl Preset for DgxSuperpod {
                     "hgx_b300",
                 ]),
             },
-            ParamSpec {
-                name: "nodes",
-                doc: "boxes, 32 per scalable unit",
-                allowed: Allowed::Range {
-                    low: 1,
-                    high: UNIT as i64 * SPINES.len() as i64,
-                    default: UNIT as i64,
-                },
-            },
+            ParamSpec::int(
+                "nodes",
+                "boxes, 32 per scalable unit",
+                1,
+                UNIT as i64 * SPINES.len() as i64,
+                UNIT as i64,
+            ),
             TIMING,
         ];
         PARAMS

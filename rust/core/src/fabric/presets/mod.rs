@@ -1,8 +1,12 @@
 //! The machines that ship: one file each, found by name.
 
+mod atlas_950;
 mod cm384;
 mod dgx_superpod;
+mod dragonfly;
 mod family;
+mod fat_tree;
+mod full_mesh;
 mod gb200_nvl72;
 mod gb300_nvl72;
 mod hgx_a100;
@@ -12,6 +16,8 @@ mod hgx_h100;
 mod hgx_h20;
 mod hgx_h200;
 mod hgx_h800;
+mod star;
+mod torus;
 
 use super::error::FabricError;
 use super::graph::Fabric;
@@ -56,6 +62,7 @@ pub trait Preset: Sync {
 /// Every preset.
 pub static PRESETS: &[&dyn Preset] = &[
     &cm384::Cm384,
+    &atlas_950::Atlas950,
     &hgx_a100::PRESET,
     &hgx_h100::PRESET,
     &hgx_h200::PRESET,
@@ -66,6 +73,11 @@ pub static PRESETS: &[&dyn Preset] = &[
     &gb200_nvl72::PRESET,
     &gb300_nvl72::PRESET,
     &dgx_superpod::DgxSuperpod,
+    &fat_tree::FatTree,
+    &torus::Torus,
+    &full_mesh::FullMesh,
+    &dragonfly::Dragonfly,
+    &star::Star,
 ];
 
 /// The preset of that name.

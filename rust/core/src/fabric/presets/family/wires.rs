@@ -35,8 +35,16 @@ impl Wires {
     /// With latencies unless the resolved parameters ask for the line rate alone.
     pub(in crate::fabric::presets) fn new(name: &str, title: &str, params: &Params) -> Self {
         Self {
-            builder: FabricBuilder::new(name, title),
             nominal: params.text(TIMING.name) == "nominal",
+            ..Self::nominal(name, title)
+        }
+    }
+
+    /// With latencies.
+    pub(in crate::fabric::presets) fn nominal(name: &str, title: &str) -> Self {
+        Self {
+            builder: FabricBuilder::new(name, title),
+            nominal: true,
         }
     }
 
@@ -67,6 +75,24 @@ impl Wires {
     pub(in crate::fabric::presets) fn kinds(&mut self, name: &str) -> (LinkKind, LinkKind) {
         let mut kind = |way: &str| self.builder.kind(&format!("{name}_{way}"));
         (kind("up"), kind("down"))
+    }
+
+    /// A cable outside any plane that is alike in both directions.
+    pub(in crate::fabric::presets) fn plain(
+        &mut self,
+        name: &str,
+        rate_Bps: u64,
+        latency_ps: u64,
+    ) -> Cable {
+        let (up, down) = self.kinds(name);
+        Cable {
+            up,
+            down,
+            plane: None,
+            rate_Bps,
+            up_ps: latency_ps,
+            down_ps: latency_ps,
+        }
     }
 
     /// Joins two nodes, the lower one first.

@@ -1,5 +1,10 @@
 //! A question: one collective on one fabric, answered by a named algorithm or the fastest one.
 
+mod contest;
+mod pace;
+
+pub use contest::{Contest, Extent, Rival};
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,7 +14,7 @@ use crate::error::Error;
 use crate::fabric::Fabric;
 use crate::ids::RankId;
 use crate::schedule::Schedule;
-use crate::simulate::{PlacedJob, Settings, Simulation, Work};
+use crate::simulate::{Outcome, PlacedJob, Settings, Simulation, Work};
 use crate::team::Team;
 
 /// Which algorithm answers.
@@ -70,13 +75,18 @@ pub struct Question {
 
 impl Question {
     fn problem(&self) -> Problem<'_> {
+        self.problem_with(&self.options)
+    }
+
+    /// The problem with other options.
+    fn problem_with(&self, options: &Options) -> Problem<'_> {
         Problem {
             collective: self.collective,
             team: &self.team,
             root: self.root,
             payload: self.payload.clone(),
             split: self.split,
-            options: self.options.clone(),
+            options: options.clone(),
         }
     }
 
@@ -120,47 +130,64 @@ impl Question {
         Ok(fit)
     }
 
-    /// The schedule of one algorithm, verified.
-    pub fn schedule(&self, algorithm: &dyn Algorithm) -> Result<Schedule, Error> {
-        let problem = self.problem();
+    /// The schedule of one algorithm with these options, verified.
+    pub fn schedule(
+        &self,
+        algorithm: &dyn Algorithm,
+        options: &Options,
+    ) -> Result<Schedule, Error> {
+        let problem = self.problem_with(options);
         algorithms::check(algorithm, &problem)?;
         self.settings
             .check_memory(algorithm.n_transfers(&problem))?;
         Ok(algorithms::schedule(algorithm, &problem)?)
     }
 
+    /// Runs one algorithm, to its end or until it is clear that it takes longer than `until_ps`.
     fn run(
         &self,
         algorithm: &dyn Algorithm,
+        options: &Options,
+        until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
-    ) -> Result<Simulation, Error> {
-        let schedule = Arc::new(self.schedule(algorithm)?);
+    ) -> Result<Outcome, Error> {
+        let schedule = Arc::new(self.schedule(algorithm, options)?);
         let job = PlacedJob {
             schedule,
             endpoints: self.endpoints.clone(),
             starts_ps: self.starts_ps.clone(),
         };
         let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
-        Simulation::run(fabric, Work::Jobs(vec![job]), settings, cancel)
+        Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
     }
 
     /// Simulates: the named algorithm, or all that apply and keeps the fastest.
-    pub fn answer(&self, cancel: Option<&AtomicBool>) -> Result<Simulation, Error> {
+    pub fn answer(&self, cancel: Option<&AtomicBool>) -> Result<Answered, Error> {
         self.check()?;
-        let candidates = match self.algorithm {
-            Choice::Named(algorithm) => return self.run(algorithm, cancel),
-            Choice::Auto => self.candidates()?,
-        };
-        let mut best: Option<Simulation> = None;
-        for algorithm in candidates {
-            let simulation = self.run(algorithm, cancel)?;
-            if best
-                .as_ref()
-                .is_none_or(|best| simulation.time_ps() < best.time_ps())
-            {
-                best = Some(simulation);
+        match self.algorithm {
+            Choice::Named(algorithm) => match self.run(algorithm, &self.options, None, cancel)? {
+                Outcome::Done(simulation) => Ok(Answered {
+                    simulation: *simulation,
+                    options: self.options.clone(),
+                }),
+                Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
+            },
+            Choice::Auto => {
+                let mut contest = Contest::hold(self, Extent::Winner, cancel)?;
+                Ok(Answered {
+                    simulation: contest.simulation,
+                    options: contest.rivals.swap_remove(contest.winner).options,
+                })
             }
         }
-        Ok(best.expect("there is at least one candidate"))
     }
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub struct Answered {
+    /// The run.
+    pub simulation: Simulation,
+    /// The options of its algorithm, as given or as chosen; those left out have their defaults.
+    pub options: Options,
 }

@@ -1,0 +1,153 @@
+//! A contest: every algorithm that fits, with the options worth trying, and the fastest wins.
+//!
+//! A rival whose lower bound is above the best time so far is not simulated. Three bounds are tried
+//! in turn, each dearer than the one before: the floor of its algorithm at the pace of the fabric,
+//! before any schedule is built; the bound of its routes; and the clock of its run, which is stopped
+//! once it passes the best time. Rivals start in the order of their floors, so that a good time is
+//! known early. The order of the registry, and among options the default first, decides ties.
+
+use std::sync::atomic::AtomicBool;
+
+use super::Question;
+use super::pace::Pace;
+use crate::algorithms::{self, Algorithm};
+use crate::collective::{Options, Payload, Split};
+use crate::engine::fluid::EngineError;
+use crate::error::Error;
+use crate::simulate::{Outcome, Simulation};
+
+/// One way to answer a question.
+#[derive(Debug, Clone)]
+pub struct Rival {
+    /// The algorithm.
+    pub algorithm: &'static dyn Algorithm,
+    /// Its options; those left out have their defaults.
+    pub options: Options,
+    /// It is not faster than this; exactly its time where it was simulated.
+    pub at_least_ps: u64,
+    /// Whether it was simulated to its end.
+    pub is_timed: bool,
+}
+
+/// How much a contest finds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The winner; the others as far as it takes to know that they are slower.
+    Winner,
+    /// The time of every rival.
+    All,
+}
+
+/// The rivals in registry order, and the simulation of the winner.
+#[derive(Debug)]
+pub struct Contest {
+    /// All rivals, in registry order, defaults first.
+    pub rivals: Vec<Rival>,
+    /// Which of them won.
+    pub winner: usize,
+    /// Its run.
+    pub simulation: Simulation,
+}
+
+impl Contest {
+    /// Holds the contest.
+    ///
+    /// # Errors
+    /// If nobody fits, or a run fails. A rival too large for the memory limit is left out as long
+    /// as another one is not.
+    pub fn hold(
+        question: &Question,
+        extent: Extent,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Self, Error> {
+        let mut rivals = rivals(question)?;
+        let mut order: Vec<usize> = (0..rivals.len()).collect();
+        order.sort_by_key(|&index| (rivals[index].at_least_ps, index));
+        let mut best: Option<(u64, usize, Simulation)> = None;
+        let mut too_large = None;
+        for index in order {
+            let rival = &rivals[index];
+            // A tie is won by the earlier one, so that a later one has to be faster.
+            let until_ps = match (extent, &best) {
+                (Extent::Winner, Some((time_ps, winner, _))) => {
+                    let until_ps = time_ps.checked_sub(u64::from(index > *winner));
+                    if until_ps.is_none_or(|until_ps| rival.at_least_ps > until_ps) {
+                        continue;
+                    }
+                    until_ps
+                }
+                _ => None,
+            };
+            let outcome = match question.run(rival.algorithm, &rival.options, until_ps, cancel) {
+                Err(Error::Engine(error @ EngineError::MemoryLimit { .. })) => {
+                    too_large.get_or_insert(error);
+                    continue;
+                }
+                outcome => outcome?,
+            };
+            let rival = &mut rivals[index];
+            match outcome {
+                Outcome::Late { at_least_ps } => {
+                    rival.at_least_ps = rival.at_least_ps.max(at_least_ps);
+                }
+                Outcome::Done(simulation) => {
+                    let time_ps = simulation.time_ps();
+                    rival.at_least_ps = time_ps;
+                    rival.is_timed = true;
+                    let wins = best
+                        .as_ref()
+                        .is_none_or(|(best_ps, winner, _)| (time_ps, index) < (*best_ps, *winner));
+                    if wins {
+                        best = Some((time_ps, index, *simulation));
+                    }
+                }
+            }
+        }
+        match (best, too_large) {
+            (Some((_, winner, simulation)), _) => Ok(Self {
+                rivals,
+                winner,
+                simulation,
+            }),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => unreachable!("the first rival is run without a limit in time"),
+        }
+    }
+}
+
+/// All that fit, with the floors of their times.
+fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
+    let pace = Pace::of(
+        &question.fabric,
+        &question.fabric.rank_nodes(&question.endpoints)?,
+    );
+    let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
+    let mut rivals = Vec::new();
+    for algorithm in question.candidates()? {
+        for options in algorithms::variants(algorithm, &question.problem()) {
+            let at_least_ps = if has_floor(question) {
+                let problem = question.problem_with(&options);
+                pace.floor_ps(algorithm.floor(&problem), start_ps)
+            } else {
+                0
+            };
+            rivals.push(Rival {
+                algorithm,
+                options,
+                at_least_ps,
+                is_timed: false,
+            });
+        }
+    }
+    Ok(rivals)
+}
+
+/// Floors are promised for equal chunks, and where there is something to do.
+fn has_floor(question: &Question) -> bool {
+    let has_equal_chunks = match question.payload {
+        Payload::Bytes(size_bytes) => size_bytes > 0 && question.split == Split::Exact,
+        Payload::Counts(_) => false,
+        Payload::None => true,
+    };
+    has_equal_chunks && question.endpoints.len() > 1
+}
