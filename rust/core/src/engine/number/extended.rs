@@ -172,6 +172,8 @@ impl Number for Extended {
         self.div(&divisor, &divisor.reciprocal())
     }
 
+    type Lanes = super::lanes::Plain<Self>;
+
     type Reciprocal = u64;
 
     fn reciprocal(&self) -> u64 {

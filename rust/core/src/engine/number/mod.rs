@@ -21,6 +21,7 @@
 //! difference, about once in 2^61 comparisons.
 
 mod extended;
+pub mod lanes;
 mod pair;
 mod rational;
 pub mod residue;
@@ -114,6 +115,8 @@ pub trait Number: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Quotient by a positive integer.
     #[must_use]
     fn div_int(&self, divisor: u64) -> Self;
+    /// Many numbers of this kind, for weighted sums.
+    type Lanes: lanes::Lanes<Self>;
     /// What division by this number needs, computed once per divisor.
     type Reciprocal: Clone + std::fmt::Debug + Send + Sync;
     /// The reciprocal of a non-zero number.
@@ -123,6 +126,10 @@ pub trait Number: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn div(&self, divisor: &Self, reciprocal: &Self::Reciprocal) -> Self;
     /// How this number relates to another.
     fn compare(&self, other: &Self) -> Relation;
+    /// Whether this number is another, as far as that is decided.
+    fn is_same(&self, other: &Self) -> bool {
+        matches!(self.compare(other), Relation::Equal)
+    }
     /// Whether this number is zero.
     fn is_zero(&self) -> bool;
     /// The smallest double that the number may be.
@@ -149,6 +156,12 @@ pub trait Number: Clone + std::fmt::Debug + Send + Sync + 'static {
 
 /// Largest relative error that an event time is taken to have as a pair.
 const ANCHOR: f64 = 1e-11;
+
+/// Orders non-negative doubles as integers.
+#[inline]
+pub(super) fn order_key(x: f64) -> u64 {
+    x.max(0.0).to_bits()
+}
 
 /// Half a unit in the last place of 1.0: the relative rounding error of one operation.
 const HALF_ULP: f64 = 1.0 / 9_007_199_254_740_992.0;

@@ -29,6 +29,22 @@ impl Pair {
         }
     }
 
+    /// A number from what [`Self::parts`] gave.
+    #[inline]
+    pub(super) fn from_parts(value: f64, error: f64, residue: u64) -> Self {
+        Self {
+            value,
+            error,
+            residue,
+        }
+    }
+
+    /// `(value, error, residue)`.
+    #[inline]
+    pub(super) fn parts(&self) -> (f64, f64, u64) {
+        (self.value, self.error, self.residue)
+    }
+
     /// The residue modulo 2^61-1.
     pub fn residue(&self) -> u64 {
         self.residue
@@ -116,6 +132,8 @@ impl Number for Pair {
         let inverse = residue::inverse(residue::reduce(divisor.into()));
         Self::new(value, error, residue::mul(self.residue, inverse))
     }
+
+    type Lanes = super::lanes::PairLanes;
 
     type Reciprocal = u64;
 

@@ -40,6 +40,8 @@ impl Number for Rational {
         Self(&self.0 / BigInt::from(divisor))
     }
 
+    type Lanes = super::lanes::Plain<Self>;
+
     type Reciprocal = ();
 
     fn reciprocal(&self) {}

@@ -1,0 +1,181 @@
+//! Changing a level, and keeping every flow on the first resource of its route.
+
+use super::extremes::smallest;
+use super::{CLEAR, Levels, split};
+use crate::engine::maxmin::allocation::Allocation;
+use crate::engine::number::lanes::{CHUNK, Lanes, each_bit};
+use crate::engine::number::{Number, Relation};
+
+impl<N: Number> Levels<N> {
+    /// The order of lanes: by level, ties by index, lanes without a level last.
+    #[inline]
+    pub(super) fn before(&self, all: &mut Allocation<'_, N>, a: usize, b: usize) -> bool {
+        let (x, y) = (
+            self.keys[a / CHUNK][a % CHUNK],
+            self.keys[b / CHUNK][b % CHUNK],
+        );
+        if x == f64::INFINITY || y == f64::INFINITY || (x - y).abs() > CLEAR * y.abs() {
+            return x < y;
+        }
+        match all
+            .ambiguity
+            .relation(&self.values.get(a), &self.values.get(b))
+        {
+            Relation::Equal => self.resource[a] < self.resource[b],
+            Relation::Less | Relation::AmbiguousLess => true,
+            Relation::Greater | Relation::AmbiguousGreater => false,
+        }
+    }
+
+    /// Gives a lane its level, marks the equations that this breaks, and moves the flows whose first
+    /// lane it changes. `fastest` bounds the rates of the lane's flows that are held back elsewhere.
+    pub(super) fn set_level(
+        &mut self,
+        all: &mut Allocation<'_, N>,
+        lane: usize,
+        level: &N,
+        fastest: f64,
+    ) {
+        let (chunk, at) = split(lane);
+        let fresh = !self.holds(lane);
+        self.change(lane);
+        let new = level.value();
+        let old = if fresh { 0.0 } else { self.keys[chunk][at] };
+        self.holding[chunk] |= 1 << at;
+        self.thresholds[chunk][at] = f64::INFINITY;
+        self.values.set(lane, level);
+        self.keys[chunk][at] = new;
+        let slowest = self.push(lane, new - old);
+        self.loads[chunk][at] = self.capacities[lane];
+        // A negative level is only ever a passing guess.
+        let rose = fresh || new > old;
+        let fell = fresh || new < old;
+        let leave = rose && (slowest <= new * (1.0 + CLEAR) || new <= 0.0);
+        let join = fell && fastest >= new * (1.0 - CLEAR);
+        if leave || join {
+            self.regroup(all, lane, leave, join);
+        }
+    }
+
+    /// Passes a change of level on to the loads of the lanes that it weighs on, marks those whose
+    /// equation it breaks, and returns the least level among them.
+    fn push(&mut self, lane: usize, change: f64) -> f64 {
+        let mut slowest = f64::INFINITY;
+        let mut marks = std::mem::take(&mut self.marks);
+        self.vectors.dispatch(|| {
+            for row in self.weights.row(lane) {
+                let loads = &mut self.loads[row.index];
+                let thresholds = &self.thresholds[row.index];
+                let holding = self.holding[row.index];
+                let mut marked = row.non_zero & holding;
+                if row.is_sparse() {
+                    each_bit(row.non_zero, |at| {
+                        loads[at] += f64::from(row.weights[at]) * change;
+                        marked |= u64::from(loads[at] > thresholds[at]) << at;
+                    });
+                } else {
+                    let mut above = false;
+                    for at in 0..CHUNK {
+                        loads[at] += f64::from(row.weights[at]) * change;
+                        above |= loads[at] > thresholds[at];
+                    }
+                    if above {
+                        each_bit(row.non_zero & !holding, |at| {
+                            marked |= u64::from(loads[at] > thresholds[at]) << at;
+                        });
+                    }
+                }
+                slowest = slowest.min(smallest(&row, &self.keys[row.index]));
+                marked &= !self.is_waiting[row.index];
+                if marked != 0 {
+                    marks.push((row.index, marked));
+                }
+            }
+        });
+        for (chunk, marked) in marks.drain(..) {
+            each_bit(marked, |at| self.mark(chunk * CHUNK + at));
+        }
+        self.marks = marks;
+        slowest
+    }
+
+    /// Restores condition 3 around a lane: own flows that cross an earlier lane leave, flows of later
+    /// lanes that cross it join.
+    fn regroup(&mut self, all: &mut Allocation<'_, N>, lane: usize, leave: bool, join: bool) {
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clear();
+        let resource = self.resource[lane];
+        if leave {
+            self.list_leaving(all, lane, &mut slots);
+        }
+        if join {
+            let mut later = Vec::new();
+            for column in self.weights.column(lane) {
+                each_bit(column.non_zero, |at| later.push(column.index * CHUNK + at));
+            }
+            if later.iter().any(|&other| self.before(all, lane, other)) {
+                for position in 0..all.flows.members(resource).len() {
+                    let member = all.flows.members(resource)[position];
+                    let holder = self.lane[member.bottleneck as usize] as usize;
+                    if holder != lane && self.before(all, lane, holder) {
+                        slots.push(member.slot);
+                    }
+                }
+            }
+        }
+        for &slot in &slots {
+            let current = self.lane[all.flows.bottleneck(slot) as usize] as usize;
+            let first = self.first(all, slot, current);
+            if first != current {
+                self.shift(all, slot, first);
+            }
+        }
+        self.slots = slots;
+    }
+
+    /// The first lane of a flow's route, `current` where all are alike.
+    pub(super) fn first(&self, all: &mut Allocation<'_, N>, slot: u32, current: usize) -> usize {
+        all.flows
+            .route(slot)
+            .iter()
+            .fold(current, |first, incidence| {
+                let other = self.lane[incidence.resource as usize] as usize;
+                if other != first && self.before(all, other, first) {
+                    other
+                } else {
+                    first
+                }
+            })
+    }
+
+    /// Lists a lane's own flows that cross an earlier lane, from whichever lists are shorter.
+    fn list_leaving(&self, all: &mut Allocation<'_, N>, lane: usize, slots: &mut Vec<u32>) {
+        let mut earlier = Vec::new();
+        for row in self.weights.row(lane) {
+            each_bit(row.non_zero & self.holding[row.index], |at| {
+                earlier.push(row.index * CHUNK + at);
+            });
+        }
+        earlier.retain(|&other| self.before(all, other, lane));
+        let resource = self.resource[lane];
+        let lists = earlier.iter().map(|&other| self.resource[other]);
+        let n: usize = lists
+            .clone()
+            .map(|list| all.flows.members(list).len())
+            .sum();
+        if n <= 2 * all.flows.members(resource).len() {
+            for list in lists {
+                let own = all.flows.members(list).iter();
+                let own = own.filter(|member| member.bottleneck == resource);
+                slots.extend(own.map(|member| member.slot));
+            }
+        } else {
+            for position in 0..all.flows.members(resource).len() {
+                let member = all.flows.members(resource)[position];
+                if member.bottleneck == resource && self.first(all, member.slot, lane) != lane {
+                    slots.push(member.slot);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Max-min fair rates on an abstract system of flows and resources, repaired event by event.
+//!
+//! Progressive filling (Bertsekas and Gallager, "Data Networks", 1992, section 6.5.2): raise all
+//! rates together; a resource that fills up freezes the flows on it, at its *level*. The result is
+//! characterized by: loads are within capacity, and every flow crosses a saturated resource, its
+//! *bottleneck*, on which no flow is faster. It is unique.
+//!
+//! Two solvers repair one allocation. Repair by flows ([`local`]) costs as much as the flows that it
+//! fills again, and suits sparse work; repair by levels ([`levels`]) costs as much as the levels that
+//! change, which is far less where thousands of flows share each resource, but a fixed price more per
+//! event. Both end where the characterization holds, so the rates are the same numbers; which of
+//! several equally saturated resources is named as a flow's bottleneck may differ.
+
+mod allocation;
+mod flows;
+mod levels;
+mod local;
+
+use self::allocation::Allocation;
+pub use self::allocation::Move;
+use self::levels::{Levels, Plan};
+use self::local::Local;
+use super::number::{Ambiguity, Number};
+use super::workload::Workload;
+
+/// Which solver repairs the rates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Method {
+    /// By flows, until the work turns out to be dense; then by levels.
+    #[default]
+    Auto,
+    /// By flows.
+    Flows,
+    /// By levels, from the first repair on.
+    Levels,
+}
+
+/// Flows filled per event, above those that enter and leave, from which on repair by levels pays.
+const DENSE: u64 = 50;
+
+/// Events over which this is averaged.
+const WINDOW: u64 = 64;
+
+/// Bytes that repair by levels may take for each operation of the workload, and at least: within
+/// what `simulate::BYTES_PER_TRANSFER` counts for the engine.
+const BYTES_PER_OP: u64 = 200;
+const FREE_BYTES: u64 = 64 << 20;
+
+/// The active flows and their max-min fair rates.
+#[derive(Debug)]
+pub struct MaxMin<'w, N: Number> {
+    workload: &'w Workload,
+    all: Allocation<'w, N>,
+    local: Local<N>,
+    levels: Option<Box<Levels<N>>>,
+    method: Method,
+    /// Flows that entered or left since the last repair.
+    n_changed: u64,
+    /// Flows filled beyond those, in all and in the last [`WINDOW`] events, decaying.
+    n_refilled: u64,
+    recent: u64,
+    touched: Vec<u32>,
+    moves: Vec<Move>,
+}
+
+impl<'w, N: Number> MaxMin<'w, N> {
+    /// No flows on the workload's resources.
+    pub fn new(workload: &'w Workload, method: Method) -> Self {
+        Self {
+            workload,
+            all: Allocation::new(workload),
+            local: Local::new(workload.capacities.len()),
+            levels: None,
+            method,
+            n_changed: 0,
+            n_refilled: 0,
+            recent: 0,
+            touched: Vec::new(),
+            moves: Vec::new(),
+        }
+    }
+
+    /// The operation that a slot serves.
+    pub fn op(&self, slot: u32) -> u32 {
+        self.all.flows.op(slot)
+    }
+
+    /// The rate of the flows that a resource holds back.
+    pub fn level(&self, resource: u32) -> &N {
+        &self.all.levels[resource as usize]
+    }
+
+    /// How many flows a resource holds back.
+    pub fn held(&self, resource: u32) -> u32 {
+        self.all.held[resource as usize]
+    }
+
+    /// Ambiguous comparisons so far.
+    pub fn ambiguity(&mut self) -> &mut Ambiguity {
+        &mut self.all.ambiguity
+    }
+
+    /// Adds a flow; its rate is known after the next [`Self::repair`].
+    pub fn enter(&mut self, op: u32, route: u32) -> u32 {
+        let slot = self.all.flows.enter(op, route);
+        match &mut self.levels {
+            Some(levels) => levels.enter(slot),
+            None => self.local.enter(slot),
+        }
+        self.n_changed += 1;
+        slot
+    }
+
+    /// Removes a flow.
+    pub fn leave(&mut self, slot: u32) {
+        match &mut self.levels {
+            Some(levels) => levels.leave(&self.all, slot),
+            None => self.local.leave(&self.all, slot),
+        }
+        self.all.held[self.all.flows.bottleneck(slot) as usize] -= 1;
+        self.all.flows.leave(slot);
+        self.n_changed += 1;
+    }
+
+    /// Finds the new rates after the flows that entered and left since the last repair.
+    pub fn repair(&mut self) {
+        self.touched.clear();
+        self.moves.clear();
+        let (all, touched, moves) = (&mut self.all, &mut self.touched, &mut self.moves);
+        if let Some(levels) = &mut self.levels {
+            if levels.repair(all, touched, moves).is_err() {
+                levels.tell_moves(all, moves);
+                self.local.refill(all, touched, moves);
+                levels.adopt(all, touched, moves);
+            }
+        } else {
+            let n_filled = self.local.repair(all, touched, moves);
+            let extra = n_filled.saturating_sub(self.n_changed);
+            self.n_refilled += extra;
+            self.recent += extra;
+            self.recent -= self.recent / WINDOW;
+            if self.is_dense() {
+                self.switch();
+            }
+        }
+        self.n_changed = 0;
+    }
+
+    /// Whether repair by levels pays: it will if work goes on as in the last events, and by now the
+    /// repairs have cost as much as it costs to switch, about one visit to each operation.
+    fn is_dense(&self) -> bool {
+        match self.method {
+            Method::Flows => false,
+            Method::Levels => true,
+            Method::Auto => {
+                self.recent > DENSE * WINDOW && self.n_refilled > self.workload.n_ops() as u64
+            }
+        }
+    }
+
+    fn switch(&mut self) {
+        let budget = FREE_BYTES.max(BYTES_PER_OP * self.workload.n_ops() as u64);
+        let plan = Plan::new(self.workload).filter(|plan| plan.n_bytes() <= budget);
+        if let Some(plan) = plan {
+            let mut levels = Box::new(Levels::new(&self.all, plan));
+            levels.adopt(&mut self.all, &mut self.touched, &mut self.moves);
+            self.levels = Some(levels);
+        } else {
+            self.method = Method::Flows;
+        }
+    }
+
+    /// The resources whose level or held flows the last repair may have changed, in a fixed order.
+    pub fn touched(&self) -> &[u32] {
+        &self.touched
+    }
+
+    /// The flows whose bottleneck the last repair changed, in the order of the changes.
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+}
