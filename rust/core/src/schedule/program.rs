@@ -113,6 +113,13 @@ impl Program {
         }
     }
 
+    /// Runs `write` and turns back to the step at which it began: what follows runs beside it.
+    pub fn side_by_side(&mut self, write: impl FnOnce(&mut Self)) {
+        let base = self.base;
+        write(self);
+        self.base = base;
+    }
+
     /// The program of the sub-team `ranks`, in which this rank is number `local`. `chunks_of`
     /// appends the chunks of the whole that one chunk of the sub-team stands for; a message for
     /// scattered chunks becomes one message per progression.

@@ -89,6 +89,11 @@ fn closed_form(problem: &Problem, name: &str) -> Option<Cost> {
     };
     match (name, problem.collective) {
         ("ring", collective) => one_pass(n - 1, collective),
+        ("bidirectional_ring" | "multi_ring", collective) => one_pass(n - 1, collective),
+        ("neighbor_exchange", collective) => one_pass(n / 2, collective),
+        ("pat" | "swing", collective) => one_pass(up, collective),
+        ("bine", Broadcast) => cost(up, 0, up.into(), 1),
+        ("bine", _) => cost(up, up.into(), 0, 1),
         ("nhr" | "nb", Scatter | Gather) => cost(up, 0, f, n64),
         ("nhr" | "nb", Broadcast) => cost(2 * up, 0, 2 * f, n64),
         ("nhr" | "nb", Reduce) => cost(2 * up, f, f, n64),

@@ -17,6 +17,18 @@ fn radix(problem: &Problem) -> u32 {
     problem.options.int("radix").unwrap_or(2) as u32
 }
 
+/// Levels above v in the tree in which rank v hangs under (v - 1) / k: level d begins at
+/// 1 + k + ... + k^(d-1).
+fn tree_depth(v: u32, k: u32) -> u32 {
+    let (mut depth, mut first, mut width) = (0, 0u64, 1u64);
+    while u64::from(v) >= first + width {
+        first += width;
+        width *= u64::from(k);
+        depth += 1;
+    }
+    depth
+}
+
 /// Digits of a number, lowest first; none of 0.
 fn digits(mut number: u32, radix: u32) -> Vec<u32> {
     let mut digits = Vec::new();
@@ -40,6 +52,25 @@ pub(crate) fn steps(problem: &Problem, name: &str, k: u32) -> u32 {
     match (name, collective) {
         // 3.1: n - 1 for all-gather and reduce-scatter, twice that for all-reduce.
         ("ring", Collective::AllReduce) => 2 * (n - 1),
+        ("bidirectional_ring" | "multi_ring", Collective::AllReduce) => 2 * (n - 1),
+        ("bidirectional_ring" | "multi_ring", _) => n - 1,
+        ("neighbor_exchange", Collective::AllReduce) => n,
+        ("neighbor_exchange", _) => n / 2,
+        // 3.7: log2 A + D - 1 with D = P/A, less what lies beyond n.
+        ("pat", _) => {
+            let up = log2_ceil(n);
+            let a = problem
+                .options
+                .int("log2_aggregation")
+                .map_or(up, |a| up.min(a as u32));
+            a + n.min(1 << (up - a)) - 1
+        }
+        // 3.8, 3.9.
+        ("swing", Collective::AllReduce) => 2 * log2_ceil(n),
+        ("swing" | "bine", _) => log2_ceil(n),
+        // 3.10: the depth of the last rank and K - 1.
+        ("kary_tree", Collective::AllReduce) => 2 * (tree_depth(n - 1, radix(problem)) + k - 1),
+        ("kary_tree", _) => tree_depth(n - 1, radix(problem)) + k - 1,
         // 3.12: n - 1 permutations.
         ("ring" | "shift" | "xor", _) => n - 1,
         // 3.11: everything at once, or in two phases.
@@ -102,7 +133,21 @@ pub(crate) fn sent(problem: &Problem, name: &str, rank: RankId) -> Option<(u64, 
         .filter(|y| y % (v + 1).next_power_of_two() == v)
         .count() as u64;
     let blocks = match (name, collective) {
-        ("grouped", _) => n - 1,
+        ("grouped" | "pat", _) => n - 1,
+        ("bidirectional_ring" | "multi_ring" | "neighbor_exchange" | "swing", collective) => {
+            (n - 1) * (1 + u64::from(collective == Collective::AllReduce))
+        }
+        ("kary_tree", collective) => {
+            let k = u64::from(radix(problem));
+            let children = (k * v + 1..=k * v + k).filter(|&child| child < n).count() as u64;
+            let (down, up) = (n * children, n * u64::from(!is_root));
+            match collective {
+                Collective::Broadcast => down,
+                Collective::Reduce => up,
+                _ => down + up,
+            }
+        }
+        ("bine", Collective::Reduce) => n * u64::from(!is_root),
         // 3.12: V = the nonzero digits of all distances.
         ("bruck", Collective::AllToAll) => {
             let nonzero = |j| digits(j, radix(problem)).iter().filter(|&&z| z > 0).count() as u64;

@@ -10,6 +10,7 @@ use crate::{MIB, options, payload, word};
 #[test]
 fn what_is_not_supported_says_why() {
     let flat = Team::flat(6);
+    let equal = grid(vec![vec![0, 1, 2], vec![3, 4, 5]]);
     let unequal = grid(vec![vec![0, 1], vec![2, 3, 4]]);
     let int = |value| Options::default().with("chunks", OptionValue::Int(value));
     let text = |name| Options::default().with(name, OptionValue::Text("x".to_owned()));
@@ -63,6 +64,62 @@ fn what_is_not_supported_says_why() {
             &flat,
             int(2),
             "ring has no option 'chunks'",
+        ),
+        (
+            "neighbor_exchange",
+            Collective::AllGather,
+            &Team::flat(7),
+            none(),
+            "needs an even number of ranks, got 7; ring works",
+        ),
+        (
+            "multi_ring",
+            Collective::AllGather,
+            &Team::flat(2),
+            none(),
+            "needs 3 ranks or more, got 2",
+        ),
+        (
+            "bine",
+            Collective::Broadcast,
+            &flat,
+            none(),
+            "bine needs 2^k ranks, got 6; binomial_tree works",
+        ),
+        (
+            "two_level",
+            Collective::AllToAll,
+            &flat,
+            options(&[("rows", OptionValue::Int(4))]),
+            "rows=4 only where it divides",
+        ),
+        (
+            "pipeline",
+            Collective::AllGather,
+            &unequal,
+            none(),
+            "2 ranks and another 3",
+        ),
+        (
+            "hierarchical",
+            Collective::AllGather,
+            &equal,
+            options(&[("inter", word("rign"))]),
+            "option inter: unknown algorithm 'rign'; did you mean ring",
+        ),
+        (
+            "hierarchical",
+            Collective::AllGather,
+            &equal,
+            options(&[("intra", word("one_shot"))]),
+            "option intra: one_shot does not compute all_gather",
+        ),
+        (
+            "hierarchical",
+            Collective::AllGather,
+            &equal,
+            options(&[("middle", word("ring"))]),
+            "middle=ring only where level names two",
         ),
         (
             "nhr",

@@ -7,6 +7,7 @@ mod blockwise;
 mod error;
 mod floor;
 mod fold;
+mod groups;
 mod options;
 mod plan;
 
@@ -17,6 +18,7 @@ pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
 pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
 pub(super) use fold::{FOLD, Fold, Part};
+pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use options::{CHUNKS, default_chunks};
 
 use crate::collective::{Collective, Problem};
