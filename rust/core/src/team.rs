@@ -100,6 +100,29 @@ impl Team {
         &self.levels
     }
 
+    /// The sizes of the axes of the grid that the ranks form in rank order, innermost first: levels
+    /// of equal groups of neighbors, then the outermost groups. Other levels are left out.
+    pub fn grid(&self) -> Vec<u32> {
+        let mut sizes = Vec::new();
+        let mut inner = 1;
+        for level in &self.levels {
+            let size = level.groups.first().map_or(1, Vec::len) as u32;
+            let starts = level.groups.iter().zip((0..).step_by(size as usize));
+            let is_regular = starts.clone().all(|(group, start)| {
+                group.len() as u32 == size
+                    && group.iter().copied().eq((start..start + size).map(RankId))
+            });
+            if is_regular && size > inner && size.is_multiple_of(inner) {
+                sizes.push(size / inner);
+                inner = size;
+            }
+        }
+        if self.n_ranks > inner {
+            sizes.push(self.n_ranks / inner);
+        }
+        sizes
+    }
+
     /// The level of that name.
     pub fn level(&self, name: &str) -> Option<&Level> {
         self.levels.iter().find(|level| level.name == name)
@@ -174,6 +197,20 @@ mod tests {
     fn groups_are_ordered_by_their_first_rank() {
         let team = Team::new(4, vec![level("node", &[&[3, 1], &[2, 0]])]).unwrap();
         assert_eq!(team.levels()[0].groups[0], [RankId(0), RankId(2)]);
+    }
+
+    #[test]
+    fn the_grid_leaves_irregular_levels_out() {
+        let pairs = level("package", &[&[0, 1], &[2, 3], &[4, 5]]);
+        let odd = level("node", &[&[0, 1, 2, 3], &[4, 5]]);
+        let scattered = level("package", &[&[0, 2], &[1, 3], &[4, 5]]);
+        let grid = |levels| Team::new(6, levels).unwrap().grid();
+        assert_eq!(grid(vec![pairs.clone(), odd]), [2, 3]);
+        assert_eq!(grid(vec![scattered]), [6]);
+        assert_eq!(
+            grid(vec![pairs, level("node", &[&[0, 1, 2, 3, 4, 5]])]),
+            [2, 3]
+        );
     }
 
     #[test]

@@ -1,48 +1,22 @@
 //! A contest leaves rivals out, and still finds what trying all of them finds.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod asking;
+
 use std::sync::Arc;
 
+use asking::question;
 use cm_core::algorithms::{ALGORITHMS, lookup};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Split};
-use cm_core::engine::ladder::Rung;
 use cm_core::engine::layers::Layers;
-use cm_core::fabric::routing::RoutingOptions;
 use cm_core::fabric::{Fabric, Params, presets};
-use cm_core::ids::RankId;
 use cm_core::placement::Sync;
 use cm_core::question::{Choice, Contest, Extent, Question};
-use cm_core::simulate::{EngineKind, Settings};
+use cm_core::simulate::EngineKind;
 
 fn cm384() -> Arc<Fabric> {
     let preset = presets::lookup("cm384").unwrap();
     Arc::new(preset.build(&Params::new()).unwrap())
-}
-
-fn question(fabric: &Arc<Fabric>, collective: Collective, n: u32, payload: Payload) -> Question {
-    let endpoints: Vec<u32> = (0..n).collect();
-    Question {
-        fabric: fabric.clone(),
-        collective,
-        algorithm: Choice::Auto,
-        team: Arc::new(fabric.team(&endpoints).unwrap()),
-        endpoints,
-        root: RankId(0),
-        payload,
-        split: Split::Exact,
-        options: Options::default(),
-        starts_ps: vec![0],
-        settings: Settings {
-            routing: "spray",
-            routing_options: RoutingOptions::default(),
-            sync: Sync::None,
-            engine: EngineKind::Fluid,
-            rung: Rung::Pair,
-            layers: Layers::ALL,
-            memory_limit_bytes: 1 << 30,
-            event_limit: 1_000_000,
-        },
-    }
 }
 
 fn check_winner(question: &Question) {

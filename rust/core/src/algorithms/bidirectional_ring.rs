@@ -9,6 +9,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// The bidirectional ring.
@@ -66,6 +67,11 @@ impl Algorithm for BidirectionalRing {
     fn floor(&self, problem: &Problem) -> Floor {
         let (steps, n) = (self.n_steps(problem), problem.n_ranks());
         Floor::new(steps, problem.size_bytes(), steps.into(), n.into())
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_rank(n, 2 * n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

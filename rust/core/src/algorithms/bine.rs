@@ -3,11 +3,10 @@
 //! n = 2^L. Negabinary (base -2) maps x = r - root to b(x) = (A + x) XOR A, A = ...1010. A rank joins at
 //! the first step i from which on the low L - i bits of b(x) are equal; whoever holds the vector at
 //! step i = 0..L-1 sends it to the rank whose b differs from its own in the low L - i bits. Reduce is the
-//! transpose. As a binomial tree, L (alpha + S beta), but the distances are 1/3 of it shorter, which
+//! transpose. As a binomial tree L (alpha + S beta), but over shorter distances, which
 //! spares the links between groups of neighbors.
-//! Source: De Sensi, Pasqualoni, Piarulli, Bonoldi, Ba, Turisini, Domke, Hoefler, "Bine trees:
-//! enhancing collective operations by optimizing communication locality", SC 2025, arXiv 2508.17311;
-//! `reference/algorithms.md` 3.9.
+//! Source: De Sensi et al., "Bine trees: enhancing collective operations by optimizing communication
+//! locality", SC 2025, arXiv 2508.17311; `reference/algorithms.md` 3.9.
 
 use super::contract::{About, Algorithm, Floor, Unsupported};
 use crate::collective::{Collective, Problem};

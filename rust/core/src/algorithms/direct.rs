@@ -12,6 +12,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// The direct algorithm.
@@ -84,6 +85,16 @@ impl Algorithm for Direct {
                 Floor::new(1, size_bytes, n - 1, 1)
             }
             _ => Floor::new(1, size_bytes, n - 1, n),
+        }
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        let all = Symmetry::of_ranks(n, Alike::Any);
+        match problem.collective {
+            Collective::AllToAll => all.with_chunks_by_pair(n, n * n),
+            _ if problem.collective.is_rooted() => Symmetry::NONE,
+            _ => all.with_chunks_by_rank(n, n),
         }
     }
 

@@ -7,6 +7,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The dissemination barrier.
@@ -49,6 +50,10 @@ impl Algorithm for Dissemination {
 
     fn floor(&self, problem: &Problem) -> Floor {
         Floor::new(self.n_steps(problem), 0, 0, 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        Symmetry::of_ranks(problem.n_ranks(), Alike::Rotations)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -8,6 +8,7 @@
 use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The grouped full mesh.
@@ -65,6 +66,11 @@ impl Algorithm for Grouped {
             Payload::Counts(_) => Floor::default(),
             _ => Floor::new(1, problem.size_bytes(), n - 1, n),
         }
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n * n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -16,6 +16,7 @@ use super::contract::{
 };
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 use crate::team::Team;
 
@@ -162,6 +163,42 @@ impl Algorithm for Hierarchical {
         let n = u64::from(problem.n_ranks());
         let passes = 1 + u64::from(problem.collective == Collective::AllReduce);
         Floor::new(hops, problem.size_bytes(), passes * (n - 1), n)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let grid = Grid::checked(problem);
+        // What the chunks of other algorithms than rings do is not stated.
+        let is_ring = |phase: &Phase| {
+            let inner = grid.algorithm(problem, *phase);
+            inner.is_ok_and(|inner| inner.name() == DEFAULT)
+        };
+        let mut in_order = grid.ranks.iter().zip(problem.team.ranks());
+        if !grid.phases(problem).iter().all(is_ring)
+            || !in_order.all(|(&rank, expected)| rank == expected)
+        {
+            return Symmetry::NONE;
+        }
+        let mut rank_stride = 1;
+        let chunk_axis = |(axis, &extent): (usize, &usize)| {
+            let mut neighbor = vec![0; grid.extents.len()];
+            neighbor[axis] = 1.min(extent - 1);
+            let chunks = ChunkAxis {
+                stride: grid.block(&neighbor),
+                rank_stride,
+                size: extent as u32,
+            };
+            rank_stride *= extent as u32;
+            chunks
+        };
+        let chunks = grid.extents.iter().enumerate().map(chunk_axis).collect();
+        let ranks = grid
+            .extents
+            .iter()
+            .map(|&extent| (extent as u32, Alike::Rotations));
+        Symmetry {
+            ranks: ranks.collect(),
+            chunks,
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -37,7 +37,7 @@ mod xor;
 
 pub use contract::{
     About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, UnknownAlgorithm,
-    Unsupported, algorithms_for, check, lookup, schedule, variants,
+    Unsupported, algorithms_for, check, lookup, orbit_schedule, schedule, variants,
 };
 
 /// All algorithms, in documentation order.

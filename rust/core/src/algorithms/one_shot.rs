@@ -9,6 +9,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The one-shot mesh.
@@ -53,6 +54,10 @@ impl Algorithm for OneShot {
     fn floor(&self, problem: &Problem) -> Floor {
         let others = u64::from(problem.n_ranks() - 1);
         Floor::new(1, problem.size_bytes(), others, 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        Symmetry::of_ranks(problem.n_ranks(), Alike::Any)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

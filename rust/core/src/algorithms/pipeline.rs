@@ -16,6 +16,7 @@ use super::contract::{
 };
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// The pipeline.
@@ -85,6 +86,24 @@ impl Algorithm for Pipeline {
         let n = u64::from(problem.n_ranks());
         let bytes = u64::from(n_phases(problem)) * (n - 1);
         Floor::new(self.n_steps(problem), problem.size_bytes(), bytes, n)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let groups = groups(problem).expect("supports() has found the level");
+        let mut in_order = groups.iter().flatten().zip(problem.team.ranks());
+        if !in_order.all(|(&rank, expected)| rank == expected) {
+            return Symmetry::NONE;
+        }
+        let (n_groups, size) = shape(problem);
+        let axis = |stride, size| ChunkAxis {
+            stride,
+            rank_stride: stride,
+            size,
+        };
+        Symmetry {
+            ranks: vec![(size, Alike::Any), (n_groups, Alike::Rotations)],
+            chunks: vec![axis(1, size), axis(size, n_groups)],
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

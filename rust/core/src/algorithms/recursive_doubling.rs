@@ -9,6 +9,7 @@
 use super::contract::{About, Algorithm, FOLD, Floor, Fold, Part};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// Recursive doubling.
@@ -60,6 +61,14 @@ impl Algorithm for RecursiveDoubling {
         let are_both_paired = 2 * fold.n_pairs() > fold.n_active();
         let hops = fold.log2 + u32::from(fold.is_folded()) + u32::from(are_both_paired);
         Floor::new(hops, problem.size_bytes(), vectors.into(), 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        if !n.is_power_of_two() {
+            return Symmetry::NONE;
+        }
+        Symmetry::of_ranks(n, Alike::Xor)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -10,6 +10,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// The ring algorithm.
@@ -70,6 +71,11 @@ impl Algorithm for Ring {
         let steps = self.n_steps(problem);
         let (size_bytes, n) = (problem.size_bytes(), problem.n_ranks().into());
         Floor::new(steps, size_bytes, steps.into(), n).in_a_row(size_bytes, steps.into(), n)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_rank(n, n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -7,6 +7,7 @@
 use super::contract::{About, Algorithm};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The linear shift algorithm.
@@ -46,6 +47,11 @@ impl Algorithm for Shift {
     fn n_transfers(&self, problem: &Problem) -> u64 {
         let n = u64::from(problem.n_ranks());
         n * (n - 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n * n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -10,6 +10,7 @@
 use super::contract::{About, Algorithm, Floor};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The two-shot mesh.
@@ -66,6 +67,14 @@ impl Algorithm for TwoShot {
             (Collective::Reduce, _) => Floor::new(2, size_bytes, 1, 1),
             _ => Floor::new(2, size_bytes, 2 * (n - 1), n),
         }
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        if problem.collective.is_rooted() {
+            return Symmetry::NONE;
+        }
+        Symmetry::of_ranks(n, Alike::Any).with_chunks_by_rank(n, n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

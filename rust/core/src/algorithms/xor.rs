@@ -8,6 +8,7 @@
 use super::contract::{About, Algorithm, Unsupported};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The XOR algorithm.
@@ -58,6 +59,11 @@ impl Algorithm for Xor {
     fn n_transfers(&self, problem: &Problem) -> u64 {
         let n = u64::from(problem.n_ranks());
         n * (n - 1)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        Symmetry::of_ranks(n, Alike::Xor).with_chunks_by_pair(n, n * n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -77,6 +77,25 @@ impl Conditions {
         }
     }
 
+    /// The chunks of which a rank must hold something after, ascending.
+    pub fn due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<> {
+        let n_blocks = self.collective.n_blocks(self.n_ranks) as u32;
+        let per_block = self.n_chunks / n_blocks;
+        let first_only = |is_due: bool| if is_due { 0..n_blocks } else { 0..0 };
+        let (blocks, apart) = match self.collective {
+            Collective::AllReduce
+            | Collective::Barrier
+            | Collective::AllGather
+            | Collective::Broadcast => (0..n_blocks, 1),
+            Collective::ReduceScatter | Collective::Scatter => (rank.0..rank.0 + 1, 1),
+            Collective::Reduce | Collective::Gather => (first_only(rank == self.root), 1),
+            Collective::AllToAll => (rank.0..n_blocks, self.n_ranks),
+            Collective::SendRecv => (first_only(rank != self.root), 1),
+        };
+        let chunks = move |block| block * per_block..(block + 1) * per_block;
+        blocks.step_by(apart as usize).flat_map(chunks)
+    }
+
     /// The block that a chunk is part of.
     fn block(&self, chunk: u32) -> u32 {
         let n_blocks = self.collective.n_blocks(self.n_ranks);
@@ -105,6 +124,31 @@ mod tests {
         let c = conditions(Collective::AllToAll, 18);
         assert_eq!(c.before(15), (Who::Only(RankId(2)), What::Of(RankId(2))));
         assert_eq!(c.after(15), (Who::Only(RankId(1)), What::Of(RankId(2))));
+    }
+
+    #[test]
+    fn what_is_due_at_a_rank_is_what_the_chunks_are_due_for() {
+        for &collective in Collective::ALL {
+            let n_chunks = 2 * collective.n_blocks(3) as u32;
+            let mut c = conditions(collective, n_chunks);
+            c.n_ranks = if collective == Collective::SendRecv {
+                2
+            } else {
+                3
+            };
+            for rank in (0..c.n_ranks).map(RankId) {
+                let is_due = |&chunk: &u32| match c.after(chunk).0 {
+                    Who::Everyone => true,
+                    Who::Only(only) => only == rank,
+                };
+                let expected: Vec<u32> = (0..n_chunks).filter(is_due).collect();
+                assert_eq!(
+                    c.due_at(rank).collect::<Vec<_>>(),
+                    expected,
+                    "{collective:?}"
+                );
+            }
+        }
     }
 
     #[test]

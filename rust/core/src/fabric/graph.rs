@@ -12,6 +12,7 @@ use super::digest;
 use super::element::{Link, LinkKind, Node, NodeKind};
 use super::error::FabricError;
 use super::hierarchy::{self, ContainerLevel};
+use super::memo::Memo;
 use crate::csr::Csr;
 use crate::ids::{LinkId, NodeId};
 use crate::suggest;
@@ -42,6 +43,7 @@ pub struct Fabric {
     bundles: OnceLock<Bundles>,
     single_links: OnceLock<Bundles>,
     indices_in_node: OnceLock<Vec<u32>>,
+    memo: Memo,
 }
 
 impl Fabric {
@@ -69,6 +71,7 @@ impl Fabric {
             bundles: OnceLock::new(),
             single_links: OnceLock::new(),
             indices_in_node: OnceLock::new(),
+            memo: Memo::default(),
         }
     }
 
@@ -215,6 +218,10 @@ impl Fabric {
     /// Every link a bundle of its own; computed once.
     pub fn single_links(&self) -> &Bundles {
         self.single_links.get_or_init(|| Bundles::identity(self))
+    }
+
+    pub(super) fn memo_entries(&self) -> &Memo {
+        &self.memo
     }
 
     pub(super) fn indices_in_node(&self) -> &[u32] {

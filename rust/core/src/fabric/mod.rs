@@ -19,6 +19,7 @@ mod error;
 mod glob;
 mod graph;
 mod hierarchy;
+mod memo;
 mod params;
 pub mod presets;
 mod refine;

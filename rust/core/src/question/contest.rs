@@ -1,9 +1,9 @@
 //! A contest: every algorithm that fits, with the options worth trying, and the fastest wins.
 //!
 //! A rival whose lower bound is above the best time so far is not simulated. Three bounds are tried
-//! in turn, each dearer than the one before: the floor of its algorithm at the pace of the fabric,
-//! before any schedule is built; the bound of its routes; and the clock of its run, which is stopped
-//! once it passes the best time. Rivals start in the order of their floors, so that a good time is
+//! in turn, each dearer than the one before: that of any algorithm and the floor of its own at the
+//! pace of the fabric, before any schedule is built; the bound of its routes; and the clock of its
+//! run, which is stopped once it passes the best time. Rivals start in the order of their floors, so that a good time is
 //! known early. The order of the registry, and among options the default first, decides ties.
 
 use std::sync::atomic::AtomicBool;
@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use super::Question;
 use super::pace::Pace;
 use crate::algorithms::{self, Algorithm};
+use crate::bounds::{self, Demand, Volume};
 use crate::collective::{Options, Payload, Split};
 use crate::engine::fluid::EngineError;
 use crate::error::Error;
@@ -115,17 +116,27 @@ impl Contest {
     }
 }
 
-/// All that fit, with the floors of their times.
+/// All that fit, with lower bounds of their times.
 fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
-    let pace = Pace::of(
-        &question.fabric,
-        &question.fabric.rank_nodes(&question.endpoints)?,
-    );
+    let nodes = question.fabric.rank_nodes(&question.endpoints)?;
+    let volume = equal_volume(question);
+    let pace = Pace::of(&question.fabric, &nodes);
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
+    // What no algorithm can undercut.
+    let bound_ps = volume.clone().map_or(0, |volume| {
+        let demand = Demand {
+            collective: question.collective,
+            nodes: &nodes,
+            root: question.root.index(),
+            volume,
+        };
+        let bound_ps = bounds::bound(&question.fabric, &demand).time_ps;
+        u64::try_from(bound_ps + u128::from(start_ps)).unwrap_or(u64::MAX)
+    });
     let mut rivals = Vec::new();
     for algorithm in question.candidates()? {
         for options in algorithms::variants(algorithm, &question.problem()) {
-            let at_least_ps = if has_floor(question) {
+            let floor_ps = if volume.is_some() {
                 let problem = question.problem_with(&options);
                 pace.floor_ps(algorithm.floor(&problem), start_ps)
             } else {
@@ -134,7 +145,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             rivals.push(Rival {
                 algorithm,
                 options,
-                at_least_ps,
+                at_least_ps: floor_ps.max(bound_ps),
                 is_timed: false,
             });
         }
@@ -142,12 +153,16 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     Ok(rivals)
 }
 
-/// Floors are promised for equal chunks, and where there is something to do.
-fn has_floor(question: &Question) -> bool {
-    let has_equal_chunks = match question.payload {
-        Payload::Bytes(size_bytes) => size_bytes > 0 && question.split == Split::Exact,
-        Payload::Counts(_) => false,
-        Payload::None => true,
-    };
-    has_equal_chunks && question.endpoints.len() > 1
+/// What there is to move, if all chunks are equal: floors are promised for no others. None where
+/// there is nothing to do.
+fn equal_volume(question: &Question) -> Option<Volume> {
+    let n = question.endpoints.len();
+    match question.payload {
+        _ if n < 2 => None,
+        Payload::Bytes(size_bytes) if size_bytes > 0 && question.split == Split::Exact => {
+            Some(Volume::equal(size_bytes, n))
+        }
+        Payload::None => Some(Volume::Signals),
+        _ => None,
+    }
 }

@@ -5,6 +5,7 @@
 //! earlier-step write to any (source, chunk) that it carries: a copy or reduction that arrives
 //! there. It follows all transfers of its source's previous active step.
 
+use super::frame::{Everybody, Frame};
 use super::locations::Locations;
 use super::parts::check_edges;
 use super::{ChunkSizes, Schedule, ScheduleError, Send};
@@ -46,6 +47,14 @@ pub struct ScheduleBuilder {
 impl ScheduleBuilder {
     /// Checks, orders and links the sends.
     pub fn build(self) -> Result<Schedule, ScheduleError> {
+        let frame = Everybody {
+            n_ranks: self.n_ranks,
+        };
+        self.build_in(&frame)
+    }
+
+    /// The same for sends of the ranks whose state `frame` keeps.
+    pub(super) fn build_in(self, frame: &impl Frame) -> Result<Schedule, ScheduleError> {
         self.check_header()?;
         self.check_sends()?;
         for (column, edges) in [("depends_on", &self.depends_on), ("follows", &self.follows)] {
@@ -80,7 +89,7 @@ impl ScheduleBuilder {
                 check_step_order("depends_on", edges, sends, |a, b| a.step < b.step)?;
                 renumbered(edges, sends, &order)
             }
-            None => derived_depends_on(&schedule)?,
+            None => derived_depends_on(&schedule, frame)?,
         };
         schedule.follows = match &self.follows {
             Some(edges) => {
@@ -236,9 +245,9 @@ fn renumbered(edges: &Csr<u32>, sends: &[Send], order: &[u32]) -> Csr<u32> {
     result
 }
 
-fn derived_depends_on(schedule: &Schedule) -> Result<Csr<u32>, ScheduleError> {
+fn derived_depends_on(schedule: &Schedule, frame: &impl Frame) -> Result<Csr<u32>, ScheduleError> {
     let n = schedule.len();
-    let mut written = Locations::new(schedule);
+    let mut written = Locations::new(schedule, frame.n_rows());
     let mut edges = Csr::with_capacity(n, n);
     let mut row: Vec<u32> = Vec::new();
     let live = |t: usize| {
@@ -247,8 +256,9 @@ fn derived_depends_on(schedule: &Schedule) -> Result<Csr<u32>, ScheduleError> {
     };
     for step in schedule.step_ranges() {
         for t in step.clone() {
+            let row_of_src = frame.home(schedule.src[t]).row;
             for chunk in live(t) {
-                if let Some(slot) = written.find(schedule.src[t], chunk) {
+                if let Some(slot) = written.find(row_of_src, chunk) {
                     row.extend(written.writers(slot));
                 }
             }
@@ -259,8 +269,10 @@ fn derived_depends_on(schedule: &Schedule) -> Result<Csr<u32>, ScheduleError> {
         }
         // Nobody reads after the last step.
         for t in step.filter(|_| schedule.step.last() > schedule.step.first()) {
+            let home = frame.home(schedule.dst[t]);
             for chunk in live(t) {
-                written.write(schedule.dst[t], chunk, t as u32);
+                let chunk = frame.chunk_home(chunk, home.element);
+                written.write(home.row, chunk, t as u32);
             }
         }
     }

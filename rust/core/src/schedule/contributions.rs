@@ -118,6 +118,44 @@ impl Sets {
         }
     }
 
+    /// The set of the ranks `distance` before those of a set, cyclically.
+    pub(super) fn rotated_back(&mut self, set: Set, distance: u32) -> Set {
+        match set.as_interval() {
+            Some((_, length)) if length == 0 || length == self.n_ranks => set,
+            Some((start, length)) => {
+                Set::interval((start + self.n_ranks - distance) % self.n_ranks, length)
+            }
+            None => {
+                let n = self.n_ranks;
+                self.mapped(set, |rank| RankId((rank.0 + n - distance) % n))
+            }
+        }
+    }
+
+    /// The set of the images of a set's ranks.
+    pub(super) fn mapped(&mut self, set: Set, image: impl Fn(RankId) -> RankId) -> Set {
+        if set == Set::EMPTY || set == self.all() {
+            return set;
+        }
+        if let Some((start, 1)) = set.as_interval() {
+            return Set::one(image(RankId(start)));
+        }
+        self.load(set, Set::EMPTY);
+        self.right.copy_from_slice(&self.left);
+        self.left.fill(0);
+        for word in 0..self.n_words {
+            let mut bits = self.right[word];
+            while bits != 0 {
+                let rank = RankId(word as u32 * 64 + bits.trailing_zeros());
+                let image = image(rank).index();
+                self.left[image / 64] |= 1 << (image % 64);
+                bits &= bits - 1;
+            }
+        }
+        self.right.fill(0);
+        self.intern_union()
+    }
+
     fn load(&mut self, a: Set, b: Set) {
         let mut left = std::mem::take(&mut self.left);
         let mut right = std::mem::take(&mut self.right);
@@ -240,6 +278,10 @@ mod tests {
                 Ok(set) => prop_assert!(set == z && a.is_disjoint(&b)),
                 Err(rank) => prop_assert!(a.contains(&rank.0) && b.contains(&rank.0)),
             }
+            let turned = |r: u32| (r + n_ranks - n_ranks / 3) % n_ranks;
+            let image = from_ranks(&mut sets, &a.iter().map(|&r| turned(r)).collect());
+            prop_assert_eq!(sets.mapped(x, |rank| RankId(turned(rank.0))), image);
+            prop_assert_eq!(sets.rotated_back(x, n_ranks / 3), image);
             let missing = sets.first_missing(x, y).map(|rank| rank.0);
             prop_assert_eq!(missing, a.difference(&b).next().copied());
         }

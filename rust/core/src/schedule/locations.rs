@@ -1,4 +1,5 @@
-//! Locations: the (rank, chunk) pairs that a schedule touches, numbered as they turn up.
+//! Locations: the (row, chunk) pairs that a schedule touches, numbered as they turn up. A row is a
+//! rank whose state is kept.
 //!
 //! A ring over n ranks touches all n * C locations, a direct all-to-all only n^2 of n^3; a table
 //! serves the first and a hash map, used for look-ups only, the second. Every touched location
@@ -7,7 +8,6 @@
 use rustc_hash::FxHashMap;
 
 use super::Schedule;
-use crate::ids::RankId;
 
 const NONE: u32 = u32::MAX;
 
@@ -33,11 +33,11 @@ pub(super) struct Locations {
 }
 
 impl Locations {
-    /// No location yet, with room for the writes of `schedule`.
-    pub(super) fn new(schedule: &Schedule) -> Self {
+    /// No location yet, with room for the writes of `schedule` to `n_rows` rows.
+    pub(super) fn new(schedule: &Schedule, n_rows: u32) -> Self {
         let n_writes: u64 = schedule.chunks.iter().map(|c| u64::from(c.count)).sum();
         let n_chunks = u64::from(schedule.n_chunks);
-        let n_locations = u64::from(schedule.n_ranks) * n_chunks;
+        let n_locations = u64::from(n_rows) * n_chunks;
         let slot_of = if n_locations <= TABLE_ENTRIES_PER_WRITE * n_writes + 4096 {
             SlotOf::Table(vec![NONE; n_locations as usize])
         } else {
@@ -52,14 +52,14 @@ impl Locations {
         }
     }
 
-    fn key(&self, rank: RankId, chunk: u32) -> u64 {
-        u64::from(rank.0) * self.n_chunks + u64::from(chunk)
+    fn key(&self, row: u32, chunk: u32) -> u64 {
+        u64::from(row) * self.n_chunks + u64::from(chunk)
     }
 
     /// The slot of a location that has been written.
     #[inline]
-    pub(super) fn find(&self, rank: RankId, chunk: u32) -> Option<usize> {
-        let key = self.key(rank, chunk);
+    pub(super) fn find(&self, row: u32, chunk: u32) -> Option<usize> {
+        let key = self.key(row, chunk);
         let slot = match &self.slot_of {
             SlotOf::Table(table) => table[key as usize],
             SlotOf::Map(map) => map.get(&key).copied().unwrap_or(NONE),
@@ -69,8 +69,8 @@ impl Locations {
 
     /// Records that `transfer` writes a location; its slot, and whether that slot is new.
     #[inline]
-    pub(super) fn write(&mut self, rank: RankId, chunk: u32, transfer: u32) -> (usize, bool) {
-        let key = self.key(rank, chunk);
+    pub(super) fn write(&mut self, row: u32, chunk: u32, transfer: u32) -> (usize, bool) {
+        let key = self.key(row, chunk);
         let next = self.latest.len() as u32;
         let slot = match &mut self.slot_of {
             SlotOf::Table(table) => &mut table[key as usize],

@@ -11,16 +11,20 @@ mod chunks;
 mod contributions;
 mod digest;
 mod error;
+mod frame;
 mod locations;
+mod orbits;
 mod parts;
 mod program;
 mod stats;
+pub mod symmetry;
 mod verify;
 
 pub use builder::ScheduleBuilder;
 pub(crate) use builder::{MAX_TRANSFERS, within};
 pub use chunks::{ChunkRange, ChunkSizes};
 pub use error::{Place, ScheduleError, VerifyError};
+pub use orbits::OrbitSchedule;
 pub use parts::ScheduleParts;
 pub use program::{Program, Send};
 pub use stats::{Bytes, ScheduleStats};
@@ -158,6 +162,17 @@ impl Schedule {
     /// Transfers that must have been served before each transfer starts, ascending.
     pub fn follows(&self) -> &Csr<u32> {
         &self.follows
+    }
+
+    /// A transfer as a message.
+    pub fn send(&self, transfer: usize) -> Send {
+        Send {
+            step: self.step[transfer],
+            src: self.src[transfer],
+            dst: self.dst[transfer],
+            chunks: self.chunks[transfer],
+            op: self.op[transfer],
+        }
     }
 
     /// Exact bytes of a transfer: a reduced fraction, numerator and denominator.

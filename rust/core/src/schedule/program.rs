@@ -49,6 +49,16 @@ impl Program {
         self.base = 0;
     }
 
+    /// Forgets what was written.
+    pub fn clear(&mut self) {
+        self.sends.clear();
+    }
+
+    /// The messages written so far.
+    pub fn sends(&self) -> &[Send] {
+        &self.sends
+    }
+
     /// The messages written so far.
     pub fn into_sends(self) -> Vec<Send> {
         self.sends

@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::contributions::{Set, Sets};
+use super::frame::{Everybody, Frame};
 use super::locations::Locations;
 use super::{Op, Place, Schedule, VerifyError};
 use crate::collective::Collective;
@@ -26,7 +27,15 @@ pub struct Proof {
 
 /// Proves that `schedule` computes its collective, or names the first rule that it breaks.
 pub fn verify(schedule: &Schedule) -> Result<Proof, VerifyError> {
-    let mut run = Run::new(schedule);
+    let frame = Everybody {
+        n_ranks: schedule.n_ranks,
+    };
+    verify_in(schedule, &frame)
+}
+
+/// The same for the sends of the ranks whose state `frame` keeps.
+pub(super) fn verify_in(schedule: &Schedule, frame: &impl Frame) -> Result<Proof, VerifyError> {
+    let mut run = Run::new(schedule, frame);
     for step in schedule.step_ranges() {
         run.read(step.clone())?;
         run.write(step)?;
@@ -35,7 +44,8 @@ pub fn verify(schedule: &Schedule) -> Result<Proof, VerifyError> {
     Ok(run.proof)
 }
 
-struct Run<'a> {
+struct Run<'a, F> {
+    frame: &'a F,
     schedule: &'a Schedule,
     conditions: Conditions,
     sets: Sets,
@@ -49,13 +59,14 @@ struct Run<'a> {
     proof: Proof,
 }
 
-impl<'a> Run<'a> {
-    fn new(schedule: &'a Schedule) -> Self {
+impl<'a, F: Frame> Run<'a, F> {
+    fn new(schedule: &'a Schedule, frame: &'a F) -> Self {
         Self {
+            frame,
             schedule,
             conditions: schedule.conditions(),
             sets: Sets::new(schedule.n_ranks),
-            written: Locations::new(schedule),
+            written: Locations::new(schedule, frame.n_rows()),
             state: Vec::new(),
             carried: Vec::new(),
             visited: Vec::new(),
@@ -76,8 +87,9 @@ impl<'a> Run<'a> {
                 let at = self.place(t, schedule.chunks[t].first);
                 return Err(VerifyError::Endpoints { at });
             }
+            let row = self.frame.home(src).row;
             for chunk in schedule.chunks[t].iter().filter(|&c| schedule.is_live(c)) {
-                let held = match self.written.find(src, chunk) {
+                let held = match self.written.find(row, chunk) {
                     None => before(&self.conditions, src, chunk),
                     Some(slot) => {
                         self.check_waited(t, chunk, slot)?;
@@ -98,9 +110,10 @@ impl<'a> Run<'a> {
     fn check_waited(&mut self, t: usize, chunk: u32, slot: usize) -> Result<(), VerifyError> {
         let depends_on = self.schedule.depends_on.row(t);
         for writer in self.written.writers(slot) {
-            if depends_on.binary_search(&writer).is_err()
-                && !is_ancestor(self.schedule, &mut self.visited, writer, t as u32)
-            {
+            let waits = depends_on.binary_search(&writer).is_ok()
+                || (self.frame.has_ancestors()
+                    && is_ancestor(self.schedule, &mut self.visited, writer, t as u32));
+            if !waits {
                 let at = self.place(t, chunk);
                 return Err(VerifyError::UnderSpecified { at, writer });
             }
@@ -114,12 +127,15 @@ impl<'a> Run<'a> {
         let carried = std::mem::take(&mut self.carried);
         let mut next = carried.iter();
         for t in step {
-            let dst = schedule.dst[t];
+            let home = self.frame.home(schedule.dst[t]);
+            let rank = self.frame.rank(home.row);
             for chunk in schedule.chunks[t].iter().filter(|&c| schedule.is_live(c)) {
-                let arriving = *next.next().expect("the step was read chunk by chunk");
-                let (slot, is_new) = self.written.write(dst, chunk, t as u32);
+                let sent = *next.next().expect("the step was read chunk by chunk");
+                let here = self.frame.chunk_home(chunk, home.element);
+                let arriving = self.frame.set_home(&mut self.sets, sent, home.element);
+                let (slot, is_new) = self.written.write(home.row, here, t as u32);
                 if is_new {
-                    self.state.push(before(&self.conditions, dst, chunk));
+                    self.state.push(before(&self.conditions, rank, here));
                 }
                 self.state[slot] = self.merged(t, chunk, slot, arriving)?;
                 self.proof.chunk_moves += 1;
@@ -169,24 +185,20 @@ impl<'a> Run<'a> {
     }
 
     fn check_postcondition(&mut self) -> Result<(), VerifyError> {
-        for chunk in 0..self.schedule.n_chunks {
-            if !self.schedule.is_live(chunk) {
-                continue;
-            }
-            match self.conditions.after(chunk) {
-                (Who::Only(rank), want) => self.check_end(rank, chunk, want)?,
-                (Who::Everyone, want) => {
-                    for rank in (0..self.schedule.n_ranks).map(RankId) {
-                        self.check_end(rank, chunk, want)?;
-                    }
+        for row in 0..self.frame.n_rows() {
+            let rank = self.frame.rank(row);
+            for chunk in self.conditions.due_at(rank) {
+                if self.schedule.is_live(chunk) {
+                    self.check_end(row, rank, chunk)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn check_end(&mut self, rank: RankId, chunk: u32, want: What) -> Result<(), VerifyError> {
-        let held = match self.written.find(rank, chunk) {
+    fn check_end(&mut self, row: u32, rank: RankId, chunk: u32) -> Result<(), VerifyError> {
+        let (_, want) = self.conditions.after(chunk);
+        let held = match self.written.find(row, chunk) {
             Some(slot) => self.state[slot],
             None => before(&self.conditions, rank, chunk),
         };

@@ -9,11 +9,13 @@ mod floor;
 mod fold;
 mod groups;
 mod options;
+mod orbits;
 mod plan;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
+pub use orbits::orbit_schedule;
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
 pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
@@ -24,6 +26,7 @@ pub(super) use options::{CHUNKS, default_chunks};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::Program;
+use crate::schedule::symmetry::Symmetry;
 
 /// An algorithm's entry in the documentation.
 #[derive(Debug)]
@@ -72,6 +75,12 @@ pub trait Algorithm: Sync {
     /// two ranks or more.
     fn floor(&self, _problem: &Problem) -> Floor {
         Floor::default()
+    }
+
+    /// Which permutations of the ranks leave its schedule as it is. Where the machine has them too,
+    /// only the sends of representatives are enumerated. Only asked for two ranks or more.
+    fn symmetry(&self, _problem: &Problem) -> Symmetry {
+        Symmetry::NONE
     }
 
     /// Writes what `rank` sends. Only asked for two ranks or more.

@@ -51,8 +51,7 @@ pub fn schedule(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule
 
 fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, PlanError> {
     check(algorithm, problem)?;
-    let is_idle =
-        problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None);
+    let is_idle = is_idle(problem);
     let n_transfers = if is_idle {
         0
     } else {
@@ -81,6 +80,11 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
         follows: None,
     };
     Ok(builder.build()?)
+}
+
+/// Whether nothing needs to be sent.
+pub(super) fn is_idle(problem: &Problem) -> bool {
+    problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None)
 }
 
 /// A schedule without transfers has one chunk per block.

@@ -86,7 +86,7 @@ pub fn solve(
 
 /// Runs loops that the caller knows, without writing them out unless events are needed.
 pub fn solve_looped(looped: Looped, limits: Limits, rung: Rung) -> Result<Solved, EngineError> {
-    if let Some(times) = repeat::solve(&looped, limits)? {
+    if let Some(times) = repeat::solve(&looped, &looped.bodies.sizes, limits)? {
         let engine = Engine::Recurrence(Arc::new(looped), Box::new(times));
         return Ok(Solved::of(engine, rung));
     }
@@ -99,6 +99,6 @@ fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, 
     let Some(looped) = looped else {
         return Ok(None);
     };
-    let times = repeat::solve(&looped, limits)?;
+    let times = repeat::solve(&looped, &looped.bodies.sizes, limits)?;
     Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
 }

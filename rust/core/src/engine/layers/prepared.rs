@@ -20,7 +20,7 @@ pub struct Prepared {
     partition: Option<Arc<Partition>>,
     /// One operation per class, or the workload itself.
     simulated: Workload,
-    looped: Option<Looped>,
+    looped: Option<Arc<Looped>>,
 }
 
 /// Finds the classes and the loops of a workload.
@@ -38,7 +38,7 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
     Prepared {
         partition,
         simulated,
-        looped: looped.flatten(),
+        looped: looped.flatten().map(Arc::new),
     }
 }
 
@@ -82,12 +82,8 @@ impl Prepared {
         let Some(looped) = &self.looped else {
             return Ok(None);
         };
-        let looped = Looped {
-            bodies: resized(&looped.bodies, sizes),
-            segments: looped.segments.clone(),
-        };
-        let times = repeat::solve(&looped, limits)?;
-        Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
+        let times = repeat::solve(looped, sizes, limits)?;
+        Ok(times.map(|times| Engine::Recurrence(looped.clone(), Box::new(times))))
     }
 }
 

@@ -59,6 +59,17 @@ pub struct Place {
     pub n_periods: u64,
 }
 
+impl Place {
+    /// How much later an operation is than the one in its place, if each period left out by a skip
+    /// is later than the one before by that skip's shift.
+    pub fn later(&self, skips: &[Skip], shifts: &[i128]) -> i128 {
+        let passed = skips.iter().zip(shifts).take(self.n_passed);
+        let passed = passed.map(|(skip, shift)| shift * i128::from(skip.n_periods));
+        let within = shifts.get(self.n_passed).filter(|_| self.n_periods > 0);
+        passed.sum::<i128>() + within.map_or(0, |shift| shift * i128::from(self.n_periods))
+    }
+}
+
 /// A run of equal operations shorter than this many periods is not worth a loop.
 const MIN_REPEATS: usize = 4;
 
@@ -155,27 +166,38 @@ impl Looped {
         ranges.collect()
     }
 
-    /// How many operations before the end of each segment the later ones, and a further repetition
-    /// of it, can look back; at least one body, so that it holds the last user of every resource.
+    /// How many operations before the end of each segment a further repetition of it looks back to
+    /// within the segment; at least one body, so that it holds the last user of every resource.
     pub fn reaches(&self) -> Vec<u64> {
-        let ranges = self.body_ranges();
-        let mut reaches: Vec<u64> = self.segments.iter().map(|s| s.n_ops.into()).collect();
-        for (later, range) in ranges.iter().enumerate() {
-            // How far the body looks back beyond its own start.
-            let furthest = range.clone().map(|op| {
-                let rows = [self.bodies.depends_on.row(op), self.bodies.follows.row(op)];
-                let distance = rows.into_iter().flatten().copied().max().unwrap_or(0);
-                u64::from(distance).saturating_sub((op - range.start) as u64)
+        let each = self.segments.iter().zip(self.body_ranges());
+        let reach = |(segment, range): (&Segment, Range<usize>)| {
+            let back = range.clone().flat_map(|op| {
+                let near = self
+                    .distances(op)
+                    .map(move |d| before_body(d, op - range.start));
+                near.filter(|&back| !leaves(*segment, back))
             });
-            let mut back = furthest.max().unwrap_or(0);
-            reaches[later] = reaches[later].max(back);
-            for earlier in (0..later).rev() {
-                reaches[earlier] = reaches[earlier].max(back);
-                let segment = self.segments[earlier];
-                back = back.saturating_sub(u64::from(segment.n_ops) * segment.n_repeats);
-            }
-        }
-        reaches
+            back.max().unwrap_or(0).max(segment.n_ops.into())
+        };
+        each.map(reach).collect()
+    }
+
+    /// Whether each operation of `bodies` looks back beyond its segment even from its last
+    /// repetition.
+    pub fn look_beyond(&self) -> Vec<bool> {
+        let each = self.segments.iter().zip(self.body_ranges());
+        let look = each.flat_map(|(segment, range)| {
+            range.clone().map(move |op| {
+                let mut back = self.distances(op).map(|d| before_body(d, op - range.start));
+                back.any(|back| leaves(*segment, back))
+            })
+        });
+        look.collect()
+    }
+
+    fn distances(&self, op: usize) -> impl Iterator<Item = u32> {
+        let rows = [self.bodies.depends_on.row(op), self.bodies.follows.row(op)];
+        rows.into_iter().flatten().copied()
     }
 
     /// The loops with the skipped periods left out; at most one skip per segment, in their order.
@@ -261,6 +283,16 @@ impl Looped {
         }
         panic!("operation {op} is not in the list")
     }
+}
+
+/// How far an edge looks back before the body of its operation, which is the body's `at`th.
+fn before_body(distance: u32, at: usize) -> u64 {
+    u64::from(distance).saturating_sub(at as u64)
+}
+
+/// Whether so far back before the last repetition is before the segment.
+fn leaves(segment: Segment, back: u64) -> bool {
+    back > u64::from(segment.n_ops) * (segment.n_repeats - 1)
 }
 
 /// Loops as (first operation, period, repetitions), in order and without overlap.

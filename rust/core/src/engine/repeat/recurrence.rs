@@ -10,9 +10,12 @@
 //!
 //! Ticks are picoseconds over the common denominator of all durations, in checked 128-bit integers,
 //! so times are exact. In a loop the state after a repetition is the end times of the last
-//! operations that later ones can look back to; when a state is an earlier one plus the same time
-//! everywhere (compared in full), every later period is the one between them, and is skipped. The
-//! search is Brent's: one earlier state is kept, and renewed at powers of two.
+//! operations of the loop that a further repetition looks back to. When a state is an earlier one
+//! plus the same time everywhere (compared in full), and nothing but the state has held back an
+//! operation between them, every later period is the one between them, and is skipped. *Nothing but
+//! the state*: no start time did; and whatever looks back beyond the loop was released strictly
+//! after everything before the loop had arrived, which stays so as time goes on. The search is
+//! Brent's: one earlier state is kept, and renewed at powers of two.
 
 use std::sync::atomic::Ordering;
 
@@ -48,13 +51,7 @@ impl Recurrence {
     /// Released, served and arrived time of an operation of the full list, in ticks.
     pub fn times(&self, looped: &Looped, op: u64) -> [i128; 3] {
         let place = looped.place(op, &self.skips);
-        let passed = self.skips.iter().zip(&self.shifts).take(place.n_passed);
-        let mut later: i128 = passed
-            .map(|(skip, shift)| shift * i128::from(skip.n_periods))
-            .sum();
-        if place.n_periods > 0 {
-            later += self.shifts[place.n_passed] * i128::from(place.n_periods);
-        }
+        let later = place.later(&self.skips, &self.shifts);
         let op = place.op as usize;
         [&self.released, &self.served, &self.arrived].map(|times| times[op] + later)
     }
@@ -94,23 +91,18 @@ struct Clocked {
 }
 
 /// `None` where 128 bits do not hold the common denominator or the longest chain.
-fn clocked(looped: &Looped) -> Option<Clocked> {
+fn clocked(looped: &Looped, sizes: &[(u128, u64)]) -> Option<Clocked> {
     let bodies = &looped.bodies;
-    let mut known: FxHashMap<(u64, u128, u32), (u128, u128)> = FxHashMap::default();
+    let mut known: FxHashMap<(u32, u32), (u128, u128)> = FxHashMap::default();
     let mut exact = Vec::with_capacity(bodies.n_ops());
     let mut ticks = 1u128;
-    for op in 0..bodies.n_ops() {
-        let Some((weight, capacity)) = tightest(bodies, op)? else {
-            exact.push((0, 1));
-            continue;
-        };
-        let key = (weight, capacity, bodies.op_sizes[op]);
-        let duration = if let Some(&duration) = known.get(&key) {
+    for (&route, &size) in bodies.op_routes.iter().zip(&bodies.op_sizes) {
+        let duration = if let Some(&duration) = known.get(&(route, size)) {
             duration
         } else {
-            let duration = duration_ps(bodies.size(op), weight, capacity)?;
+            let duration = alone_ps(bodies, route, sizes[size as usize])?;
             ticks = (ticks / ticks.gcd(&duration.1)).checked_mul(duration.1)?;
-            known.insert(key, duration);
+            known.insert((route, size), duration);
             duration
         };
         exact.push(duration);
@@ -151,32 +143,26 @@ fn clocked(looped: &Looped) -> Option<Clocked> {
     Some(clocked)
 }
 
-/// Weight and capacity of the tightest resource of an operation that loads one.
-#[expect(
-    clippy::option_option,
-    reason = "an overflow, nothing to load, and a resource differ"
-)]
-fn tightest(bodies: &Workload, op: usize) -> Option<Option<(u64, u128)>> {
-    if bodies.size(op).0 == 0 {
-        return Some(None);
-    }
+/// The time of `size` bytes alone on a route, in picoseconds; 0 where they load nothing.
+fn alone_ps(bodies: &Workload, route: u32, size: (u128, u64)) -> Option<(u128, u128)> {
     let mut tightest: Option<(u64, u128)> = None;
-    for incidence in bodies.route(op) {
-        let (weight, capacity) = (
-            incidence.weight,
-            bodies.capacities[incidence.resource as usize],
-        );
+    for incidence in bodies.routes.row(route as usize) {
+        let capacity = bodies.capacities[incidence.resource as usize];
         let slower = match tightest {
             None => true,
             Some((w, c)) => {
-                u128::from(weight).checked_mul(c)? > u128::from(w).checked_mul(capacity)?
+                u128::from(incidence.weight).checked_mul(c)?
+                    > u128::from(w).checked_mul(capacity)?
             }
         };
         if slower {
-            tightest = Some((weight, capacity));
+            tightest = Some((incidence.weight, capacity));
         }
     }
-    Some(tightest)
+    match tightest {
+        Some((weight, capacity)) if size.0 > 0 => duration_ps(size, weight, capacity),
+        _ => Some((0, 1)),
+    }
 }
 
 /// `size / (capacity / weight)` in picoseconds, as a reduced fraction.
@@ -215,15 +201,21 @@ pub fn starts_shared(workload: &Workload) -> bool {
 /// Repetitions between two looks at the cancel flag.
 const CANCEL_EVERY: u64 = 1024;
 
-/// Times by the recurrence; `None` where operations share a resource, or 128 bits do not suffice.
-pub fn solve(looped: &Looped, limits: Limits) -> Result<Option<Recurrence>, EngineError> {
-    let Some(clocked) = clocked(looped) else {
+/// Times by the recurrence, for operations of these sizes; `None` where operations share a
+/// resource, or 128 bits do not suffice.
+pub fn solve(
+    looped: &Looped,
+    sizes: &[(u128, u64)],
+    limits: Limits,
+) -> Result<Option<Recurrence>, EngineError> {
+    let Some(clocked) = clocked(looped, sizes) else {
         return Ok(None);
     };
     let mut stepper = Stepper::new(looped, clocked);
     let reaches = looped.reaches();
     for (index, range) in looped.body_ranges().into_iter().enumerate() {
         let segment = looped.segments[index];
+        stepper.enter();
         let mut watch = Watch::new(&stepper, range.len(), reaches[index] as usize);
         let mut repeat = 0;
         while repeat < segment.n_repeats {
@@ -248,17 +240,13 @@ pub fn solve(looped: &Looped, limits: Limits) -> Result<Option<Recurrence>, Engi
                 let n_periods = (segment.n_repeats - repeat) / period;
                 watch.open = false;
                 if n_periods > 0 {
-                    stepper.skip(
-                        shift,
-                        n_periods,
-                        (first * range.len() as u64) as usize + watch.from,
-                    );
-                    stepper.skips.push(Skip {
+                    let skip = Skip {
                         segment: index,
                         first,
                         period,
                         n_periods,
-                    });
+                    };
+                    stepper.skip(skip, shift, &watch);
                     repeat += period * n_periods;
                 }
             }
@@ -269,15 +257,23 @@ pub fn solve(looped: &Looped, limits: Limits) -> Result<Option<Recurrence>, Engi
 
 /// Evaluates operation after operation of the shortened list.
 struct Stepper<'l> {
-    bodies: &'l Workload,
+    looped: &'l Looped,
+    look_beyond: Vec<bool>,
     clocked: Clocked,
     released: Vec<i128>,
     served: Vec<i128>,
     arrived: Vec<i128>,
     /// End of the last operation on each resource.
     free_at: Vec<i128>,
-    /// The last operation, as a count, whose start time held it back, not a predecessor.
-    last_start: usize,
+    /// When everything before the present segment has arrived.
+    all_there: i128,
+    /// The last operation, as a count, that may have been held back by a start time or by a
+    /// predecessor before its segment.
+    last_held: usize,
+    /// So many of the last operations stand in the shortened list as they do in the full one.
+    n_contiguous: usize,
+    /// Operations left out before.
+    n_left_out: u64,
     /// How much later everything really is, for the skipped periods before.
     later: i128,
     last_arrival: i128,
@@ -290,13 +286,17 @@ struct Stepper<'l> {
 impl<'l> Stepper<'l> {
     fn new(looped: &'l Looped, clocked: Clocked) -> Self {
         Self {
-            bodies: &looped.bodies,
+            looped,
+            look_beyond: looped.look_beyond(),
             clocked,
             released: Vec::new(),
             served: Vec::new(),
             arrived: Vec::new(),
-            free_at: vec![0; looped.bodies.capacities.len()],
-            last_start: 0,
+            free_at: vec![i128::MIN; looped.bodies.capacities.len()],
+            all_there: 0,
+            last_held: 0,
+            n_contiguous: 0,
+            n_left_out: 0,
             later: 0,
             last_arrival: 0,
             n_counted: 0,
@@ -314,25 +314,30 @@ impl<'l> Stepper<'l> {
         range.into_iter().all(|op| self.step(op))
     }
 
+    /// Begins a segment.
+    fn enter(&mut self) {
+        self.count(self.arrived.len());
+        self.all_there = self.last_arrival - self.later;
+    }
+
     #[inline]
     fn step(&mut self, op: usize) -> bool {
-        let bodies = self.bodies;
+        let bodies = &self.looped.bodies;
         let at = self.served.len();
         let route = bodies.op_routes[op] as usize;
         let software = self.clocked.software[route];
         let start_ps = bodies.start_ps(op);
         let start = i128::from(start_ps) * self.clocked.ticks - self.later + software;
         let data = bodies.depends_on.row(op).iter();
-        let data = data.map(|&distance| self.arrived[at - distance as usize] + software);
+        let data = data.map(|&distance| self.before(distance)[1] + software);
         let order = bodies.follows.row(op).iter();
-        let order = order.map(|&distance| self.served[at - distance as usize]);
-        let released = match data.chain(order).max() {
-            Some(preds) if preds >= start => preds,
-            _ => {
-                self.last_start = at + 1;
-                start
-            }
-        };
+        let order = order.map(|&distance| self.before(distance)[0]);
+        let preds = data.chain(order).max();
+        let released = preds.map_or(start, |preds| preds.max(start));
+        let held_by_start = preds.is_none_or(|preds| preds < start);
+        if held_by_start || self.look_beyond[op] && released - software <= self.all_there {
+            self.last_held = at + 1;
+        }
         let duration = self.clocked.durations[op];
         let served = released + duration;
         if duration > 0 {
@@ -347,14 +352,35 @@ impl<'l> Stepper<'l> {
         self.released.push(released);
         self.served.push(served);
         self.arrived.push(served + self.clocked.latencies[route]);
+        self.n_contiguous += 1;
         true
     }
 
-    /// Takes everything from operation `from` on, and all that follows, as `n_periods` later.
-    fn skip(&mut self, shift: i128, n_periods: u64, from: usize) {
-        self.count(from);
-        self.later += shift * i128::from(n_periods);
+    /// Served and arrived time of the operation so many places before the next one.
+    #[inline]
+    fn before(&self, distance: u32) -> [i128; 2] {
+        let at = self.served.len();
+        if distance as usize <= self.n_contiguous {
+            let at = at - distance as usize;
+            return [self.served[at], self.arrived[at]];
+        }
+        let full = at as u64 + self.n_left_out - u64::from(distance);
+        let place = self.looped.place(full, &self.skips);
+        let later = place.later(&self.skips, &self.shifts) - self.later;
+        let at = place.op as usize;
+        [self.served[at] + later, self.arrived[at] + later]
+    }
+
+    /// Takes everything after the skip's first repetitions, and all that follows, as later.
+    fn skip(&mut self, skip: Skip, shift: i128, watch: &Watch) {
+        self.count(watch.from + skip.first as usize * watch.n_ops);
+        let later = shift * i128::from(skip.n_periods);
+        self.later += later;
+        self.all_there -= later;
+        self.n_contiguous = watch.reach;
+        self.n_left_out += skip.period * skip.n_periods * watch.n_ops as u64;
         self.shifts.push(shift);
+        self.skips.push(skip);
     }
 
     fn count(&mut self, until: usize) {
@@ -422,7 +448,7 @@ impl Watch {
     }
 
     /// The time between the state after repetition `kept` and the present one, if it is the same
-    /// for every operation, and no start time mattered since.
+    /// for every operation, and nothing else has held one back since.
     fn shift(&self, stepper: &Stepper, kept: u64) -> Option<i128> {
         let then = self.from + kept as usize * self.n_ops;
         let now = stepper.served.len();
@@ -432,7 +458,7 @@ impl Watch {
         );
         let shift = b.last()? - a.last()?;
         let same = a.iter().zip(b).rev().all(|(a, b)| b - a == shift);
-        let free = shift == 0 || stepper.last_start <= then;
+        let free = stepper.last_held <= then;
         (same && free && shift >= 0).then_some(shift)
     }
 }
