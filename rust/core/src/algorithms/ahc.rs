@@ -1,12 +1,12 @@
 //! AHC: a hierarchical all-reduce over groups of different sizes.
 //!
-//! Groups g = 0..G-1 have m_g ranks; M = lcm of the m_g. The vector has M segments of G slices. (1) NHR
-//! reduce-scatter inside: rank j of group g comes to own segments [jM/m_g, (j+1)M/m_g). (2) All these
-//! borders of all groups cut 0..M into intervals; each interval [a, b) is a logical card, made of the
-//! rank floor(a m_g/M) of every group, which all-reduce its segments, slice c being owned by group c:
-//! by a ring for G <= 3, else by NHR. A rank of a small group is in several cards at once. (3) NHR
-//! all-gather inside. Cost: 2 (ceil(log2 max m_g) + card's steps) alpha; bytes of the smallest group's
-//! ranks 2((m-1)/m + (G-1)/(Gm)) S beta, m its size.
+//! Of G groups, group g has m(g) ranks; M is the lcm of all m(g). The vector has M segments of G slices.
+//! (1) NHR reduce-scatter inside: rank j of group g comes to own the segments from jM/m(g) up to
+//! (j+1)M/m(g). (2) All these borders of all groups cut 0..M into intervals; each interval from a on
+//! is a logical card, made of rank floor(a m(g)/M) of every group g, which all-reduces its segments,
+//! slice c being owned by group c: by a ring for G <= 3, else by NHR. A rank of a small group is in
+//! several cards at once. (3) NHR all-gather inside. Cost: 2 ceil(log2 max m) alpha and the steps of a
+//! card; a rank of a group of m sends 2((m-1)/m + (G-1)/(Gm)) S.
 //! Source: HCCL's AHC (cann-hcomm); `reference/algorithms.md` 3.13.
 
 use num_integer::lcm;

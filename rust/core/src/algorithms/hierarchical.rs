@@ -253,8 +253,11 @@ impl Grid {
             None => vec![None],
             Some(names) => names.splitn(2, '+').map(Some).collect(),
         };
-        let level = |name: &Option<&str>| equal_groups_of(ABOUT.name, problem, *name);
-        let levels = names.iter().map(level).collect::<Result<Vec<_>, _>>()?;
+        let level = |name: Option<&str>| equal_groups_of(ABOUT.name, problem, name);
+        let levels = names
+            .into_iter()
+            .map(level)
+            .collect::<Result<Vec<_>, _>>()?;
         let (first, last) = (levels[0], levels[levels.len() - 1]);
         let size = first.groups[0].len();
         let (extents, ranks) = if levels.len() == 2 && last.groups[0].len() % size == 0 {

@@ -89,7 +89,7 @@ impl Algorithm for KaryTree {
         let n_chunks = self.n_chunks(problem);
         if problem.collective != Collective::Broadcast {
             program.transposed(n_steps, Op::Reduce, |p| {
-                broadcast(p, problem, rank, n_chunks)
+                broadcast(p, problem, rank, n_chunks);
             });
         }
         if problem.collective != Collective::Reduce {

@@ -6,9 +6,9 @@
 //! comes. Reduce-scatter is the transpose, all-reduce both. m rings run side by side, one per
 //! place: on packages of two dies that is one ring per die, with the die-to-die link inside the
 //! package, which fills all ports, where a flat ring leaves every second idle. Cost with a link of
-//! its own per pair inside (a_i, b_i) and between (a_e, b_e):
-//! (N-1) max(a_e + S/n b_e, a_i + S/n b_i) + a_i + S/n b_i; all-reduce twice that.
-//! Source: HCCL's pipeline (cann-hcomm; coll_algo_intro); `reference/algorithms.md` 3.13.
+//! its own per pair, where a block takes t inside and T between groups: (N-1) max(t, T) + t;
+//! all-reduce twice that.
+//! Source: HCCL's pipeline (cann-hcomm); `reference/algorithms.md` 3.13.
 
 use super::contract::{
     About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported, equal_groups_of,

@@ -1,9 +1,9 @@
 //! Two-level all-to-all: once within rows, once within columns of a grid.
 //!
 //! N groups of m ranks, from a level of the team or, as option `rows`, cut from the rank order. With
-//! order intra_first, phase 1 has m - 1 steps: at step s rank (x, l) sends (x, l + s) all it has for that
+//! order `intra_first`, phase 1 has m - 1 steps: at step s rank (x, l) sends (x, l + s) all it has for that
 //! place of any group, N blocks. Phase 2 has N - 1 steps: (x, l) sends (x + s, l) the m blocks for it
-//! that it has now, one from each rank of its group. inter_first swaps the phases. Cost:
+//! that it has now, one from each rank of its group. `inter_first` swaps the phases. Cost:
 //! (m-1 + N-1) alpha + ((m-1)/m + (N-1)/N) S beta: twice the bytes, n/(m + N) times fewer messages.
 //! Source: HCCL staged, MSCCL two-step, Tutel 2DH; `reference/algorithms.md` 3.12.
 
@@ -100,14 +100,11 @@ impl Algorithm for TwoLevel {
         let groups = grid(problem);
         let (n_groups, size) = (groups.len() as u64, groups[0].len() as u64);
         let hops = u32::from(n_groups > 1) + u32::from(size > 1);
-        match problem.payload {
-            Payload::Counts(_) => Floor::default(),
-            _ => {
-                let n = n_groups * size;
-                let blocks = (size - 1) * n_groups + (n_groups - 1) * size;
-                Floor::new(hops, problem.size_bytes(), blocks, n)
-            }
+        if matches!(problem.payload, Payload::Counts(_)) {
+            return Floor::default();
         }
+        let blocks = (size - 1) * n_groups + (n_groups - 1) * size;
+        Floor::new(hops, problem.size_bytes(), blocks, n_groups * size)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -157,16 +154,12 @@ fn send_blocks(program: &mut Program, step: u32, to: RankId, mut blocks: Vec<u32
 
 /// The groups, as ranks in order of place.
 fn grid(problem: &Problem) -> Vec<Vec<RankId>> {
-    match problem.options.int(ROWS) {
-        Some(rows) => {
-            let size = problem.n_ranks() as usize / rows as usize;
-            let ranks: Vec<RankId> = problem.team.ranks().collect();
-            ranks.chunks(size).map(<[RankId]>::to_vec).collect()
-        }
-        None => {
-            let level = equal_groups_of(ABOUT.name, problem, problem.options.text(LEVEL));
-            let level = level.expect("supports() has found the level");
-            level.groups.clone()
-        }
+    if let Some(rows) = problem.options.int(ROWS) {
+        let size = problem.n_ranks() as usize / rows as usize;
+        let ranks: Vec<RankId> = problem.team.ranks().collect();
+        return ranks.chunks(size).map(<[RankId]>::to_vec).collect();
     }
+    let level = equal_groups_of(ABOUT.name, problem, problem.options.text(LEVEL));
+    let level = level.expect("supports() has found the level");
+    level.groups.clone()
 }

@@ -179,7 +179,7 @@ fn hierarchies_of_any_two_or_three_algorithms_verify() {
                         let is_partial =
                             ["rabenseifner", "double_binary_tree", "one_shot"].contains(&names[2]);
                         let is_last = collective == Collective::AllReduce && order == "intra_first";
-                        let sums = ["direct"].contains(&names[0]) && order == "inter_first";
+                        let sums = names[0] == "direct" && order == "inter_first";
                         let direct_last = names[2] == "direct" && is_last;
                         assert!(
                             (is_partial && !is_last) || sums || direct_last,

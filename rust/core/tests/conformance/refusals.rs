@@ -8,6 +8,7 @@ use crate::hierarchy::grid;
 use crate::{MIB, options, payload, word};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_not_supported_says_why() {
     let flat = Team::flat(6);
     let equal = grid(vec![vec![0, 1, 2], vec![3, 4, 5]]);
