@@ -81,7 +81,7 @@ bench: build target/tools/bin/gungraun-runner ## benchmarks: the package, the co
 	@$(BIN)/python -m pytest --quiet --benchmark-enable --benchmark-columns=min,median,max \
 	    --benchmark-sort=name benches/*.py
 	@cat target/benchmark.md
-	@cargo bench --quiet --locked -p cm-core --bench engine -- --quiet
+	@cargo bench --quiet --locked -p cm-core --bench engine --bench asymmetric -- --quiet
 	@command -v valgrind >/dev/null || { echo 'make: instruction counts need valgrind' >&2; exit 1; }
 	@PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo bench --quiet --locked -p cm-core --bench instructions
 

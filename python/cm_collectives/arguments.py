@@ -58,7 +58,7 @@ AUTO = "auto"
 
 # Where one rank's part is 1/n of the size; everywhere else it is the size.
 _DIVIDED = frozenset({"all_gather", "reduce_scatter"})
-_WITHOUT_SIZE = "barrier"
+WITHOUT_SIZE = "barrier"
 _WITH_COUNTS = "all_to_all"
 _LATER = frozenset({"dispatch", "combine"})
 
@@ -278,7 +278,7 @@ def payload(
     """Return what a known collective moves, from exactly one of the three arguments."""
     given = {"size_bytes": size_bytes, "per_rank_bytes": per_rank_bytes, "counts": counts}
     names = [name for name, value in given.items() if value is not None]
-    if collective == _WITHOUT_SIZE:
+    if collective == WITHOUT_SIZE:
         if names:
             raise ArgumentError(f"a {collective} moves no bytes; leave {', '.join(names)} out")
         return Payload(None, None)

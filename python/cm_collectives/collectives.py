@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core
 from .arguments import (
+    WITHOUT_SIZE,
     Payload,
     algorithm_options,
     integer,
@@ -19,6 +20,8 @@ from .errors import ArgumentError
 from .frames import Column, Columns, from_frame, to_frame
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     import polars as pl
 
     from .arguments import Counts, Levels, Size
@@ -186,7 +189,8 @@ class Schedule:
         ranks : int or Team
             Number of ranks.
         size_bytes, per_rank_bytes, counts
-            The payload, as for `cm.simulate`.
+            The payload, as for `cm.simulate`. Without any the schedule has no size yet: `simulate`
+            takes it, or `with_size`; its frame and statistics are those of chunks of one byte.
         root : int
             Root rank of a rooted collective.
         chunks : int, optional
@@ -220,7 +224,12 @@ class Schedule:
         """
         name = known_collective(collective)
         n_ranks, _ = n_ranks_of(ranks)
-        what = payload(name, n_ranks, size_bytes, per_rank_bytes, counts)
+        is_sizeless = size_bytes is None and per_rank_bytes is None and counts is None
+        what = (
+            Payload(None, None)
+            if is_sizeless
+            else payload(name, n_ranks, size_bytes, per_rank_bytes, counts)
+        )
         columns = from_frame(frame, "schedule", [*_TRANSFER_COLUMNS, *_DERIVED_TRANSFER_COLUMNS])
         _check_numbering(columns)
         core = _core.Schedule.from_columns(
@@ -235,6 +244,151 @@ class Schedule:
             verify,
         )
         return Schedule(core, what, verified=verify)
+
+    @staticmethod
+    def from_msccl_xml(
+        path: str | PathLike[str],
+        *,
+        size_bytes: Size | None = None,
+        root: SupportsIndex = 0,
+        algorithm: str | None = None,
+        verify: bool = True,
+    ) -> Schedule:
+        """Return the schedule of an MSCCL program.
+
+        The program is executed symbolically: messages become transfers, waits become edges. Local
+        copies cost nothing, as in the built-in algorithms; thread counts and protocols are left
+        out.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file, or the text of one.
+        size_bytes : int or str, optional
+            Size in the nccl-tests sense; without it the schedule has no size yet (see
+            `Schedule.with_size`).
+        root : int
+            Root rank of a broadcast or reduce: the file does not tell it.
+        algorithm : str, optional
+            What `Schedule.algorithm` says; by default the name in the file.
+        verify : bool
+            Whether to prove at once that the program computes its collective.
+
+        Returns
+        -------
+        Schedule
+
+        Raises
+        ------
+        SpecError
+            If the file is malformed, too large, has a document type, or is no program: a deadlock,
+            a race, a place that does not exist or holds nothing. Names the line.
+        UnsupportedError
+            If it is of a kind that a schedule cannot express.
+        VerifyError
+            If it does not compute its collective; names transfer, rank, chunk and rule.
+
+        Examples
+        --------
+        >>> ring = cm.schedule("all_gather", "ring", ranks=4, size_bytes=400)
+        >>> again = cm.Schedule.from_msccl_xml(ring.to_msccl_xml(), size_bytes=400)
+        >>> again.transfers.equals(ring.transfers)
+        True
+        """
+        import polars as pl
+
+        from .formats import msccl_run, msccl_xml
+
+        program = msccl_xml.read(path)
+        run = msccl_run.Run(program, integer(root, "root", 0, program.n_ranks - 1))
+        schema: dict[str, Any] = dict.fromkeys(msccl_run.COLUMNS, pl.Int64)
+        schema |= {"op": pl.String, "depends_on": pl.List(pl.Int64), "follows": pl.List(pl.Int64)}
+        frame = pl.DataFrame(msccl_run.transfers(run), schema=schema)
+        return Schedule.from_frame(
+            frame,
+            collective=program.collective,
+            ranks=program.n_ranks,
+            size_bytes=size_bytes,
+            root=root,
+            chunks=run.n_chunks,
+            algorithm=program.name if algorithm is None else algorithm,
+            verify=verify,
+        )
+
+    def to_msccl_xml(self) -> str:
+        """Return the schedule as an MSCCL program.
+
+        Returns
+        -------
+        str
+            The text of the file: in place save for an all_to_all, one threadblock per peer and
+            direction, one channel.
+
+        Raises
+        ------
+        UnsupportedError
+            If MSCCL has no such collective, or the schedule has local operations.
+
+        Examples
+        --------
+        >>> ring = cm.schedule("all_gather", "ring", ranks=4, size_bytes=400)
+        >>> ring.to_msccl_xml().splitlines()[2]
+        '    <tb id="0" send="1" recv="-1" chan="0">'
+        """
+        from .formats import msccl_write, msccl_xml
+
+        columns = self.transfers.to_dict(as_series=False)
+        program = msccl_write.program(
+            self.collective, self.algorithm, self.n_ranks, self.n_chunks, columns
+        )
+        return msccl_xml.written(program)
+
+    def with_size(
+        self, size_bytes: Size | None = None, *, per_rank_bytes: Size | None = None
+    ) -> Schedule:
+        """Return the same transfers of the same parts of another size.
+
+        Parameters
+        ----------
+        size_bytes, per_rank_bytes : int or str
+            One of them, as for `cm.simulate`.
+
+        Returns
+        -------
+        Schedule
+
+        Raises
+        ------
+        ArgumentError
+            If the size is none, or the schedule has counts or is a barrier.
+
+        Examples
+        --------
+        >>> ring = cm.schedule("all_gather", "ring", ranks=4, size_bytes=400)
+        >>> ring.with_size("4kB") == cm.schedule("all_gather", "ring", ranks=4, size_bytes="4kB")
+        True
+        """
+        if self._payload.counts is not None:
+            raise ArgumentError("a schedule with counts has no other size")
+        what = payload(self.collective, self.n_ranks, size_bytes, per_rank_bytes)
+        if what.size_bytes is None:
+            raise ArgumentError(f"a {self.collective} has no size")
+        # Chunks without bytes need not move, so what was proved for them says nothing of others.
+        verified = self.verified and bool(self._payload.size_bytes or self.is_sizeless)
+        return Schedule(self.core.resized(what.size_bytes), what, verified=verified)
+
+    @property
+    def is_sizeless(self) -> bool:
+        """Whether the size of the chunks is open.
+
+        Examples
+        --------
+        >>> columns = {"step": [0], "src": [0], "dst": [1], "chunk": [0], "op": ["copy"]}
+        >>> s = cm.Schedule.from_frame(pl.DataFrame(columns), collective="broadcast", ranks=2)
+        >>> s.is_sizeless, s.with_size("1MiB").is_sizeless
+        (True, False)
+        """
+        return self._payload == Payload(None, None) and self.collective != WITHOUT_SIZE
 
     @property
     def collective(self) -> str:
@@ -315,7 +469,7 @@ class Schedule:
 
     @property
     def size_bytes(self) -> int | None:
-        """Size in the nccl-tests sense; None with counts and for a barrier.
+        """Size in the nccl-tests sense; None with counts, for a barrier and where it is open.
 
         Examples
         --------

@@ -38,7 +38,8 @@ class Job:
     Parameters
     ----------
     collective : str or Schedule
-        Name of a collective, or a schedule, which brings its own payload, root and algorithm.
+        Name of a collective, or a schedule, which brings its own payload, root and algorithm; one
+        without a size wants it here.
     size_bytes, per_rank_bytes, counts, ranks, root, algorithm, start_ps, split, **options
         As for `cm.simulate`. With "auto", the algorithm that is fastest alone on the fabric.
 
@@ -380,7 +381,10 @@ def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
         question, starts = _checked_question(fabric, job.collective, given)
         return _Placed(_schedule_of(fabric, question, run), question.endpoints, starts)
     schedule = job.collective
-    for name in given:
+    sizes = {name: given.pop(name) for name in ("size_bytes", "per_rank_bytes") if name in given}
+    if schedule.is_sizeless:
+        schedule = schedule.with_size(**sizes)
+    for name in (*sizes, *given) if not job.collective.is_sizeless else given:
         if name not in ("ranks", "start_ps"):
             raise ArgumentError(f"a Schedule brings its own {name}; leave it out")
     schedule.verify()

@@ -53,20 +53,21 @@ fn check(workload: &Workload) {
 
 #[test]
 fn both_solvers_agree_on_dense_work() {
-    check(&plane::skewed_all_to_all(40));
+    check(&plane::skewed_all_to_all(40, 1));
     check(&plane::hashed_all_to_all(48));
 }
 
 #[test]
 fn both_solvers_agree_on_dependent_work() {
-    check(&plane::mixed(40));
+    check(&plane::mixed(40, 0));
+    check(&plane::mixed(24, 256));
 }
 
 #[test]
 fn dense_work_is_repaired_by_levels_of_its_own_accord() {
     // The rates found are the same; which of several equal bottlenecks is named tells the solvers
     // apart, and here they differ.
-    let workload = plane::skewed_all_to_all(40);
+    let workload = plane::skewed_all_to_all(40, 1);
     let bottlenecks = |method| {
         let mut watch = Bottlenecks(Vec::new());
         run_by::<Pair>(method, &workload, LIMITS, &mut watch).unwrap();

@@ -177,6 +177,12 @@ impl PySchedule {
         let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
         let team = Team::flat(n_ranks);
         let payload = payload(py, size_bytes, counts.as_ref())?;
+        let is_sizeless = payload == Payload::None && collective != Collective::Barrier;
+        let payload = if is_sizeless {
+            Payload::Bytes(1)
+        } else {
+            payload
+        };
         let mut problem = Problem::new(collective, &team, payload);
         problem.root = RankId(root);
         problem
@@ -187,6 +193,14 @@ impl PySchedule {
         } else {
             fewest_chunks(columns, &problem)?
         };
+        if is_sizeless {
+            // One byte per chunk; in an all-to-all the size is that of one rank's chunks.
+            let n_buffers = match collective {
+                Collective::AllToAll => n_ranks,
+                _ => 1,
+            };
+            problem.payload = Payload::Bytes(u64::from(n_chunks / n_buffers));
+        }
         let sizes = ChunkSizes::of(&problem, n_chunks);
         let shape = Shape {
             collective,
@@ -199,6 +213,29 @@ impl PySchedule {
         if verify {
             cm_core::schedule::verify(&schedule).map_err(|error| raise(py, error.into()))?;
         }
+        Ok(Self {
+            schedule: Arc::new(schedule),
+        })
+    }
+
+    /// The same transfers of the same parts of another size.
+    fn resized(&self, py: Python<'_>, size_bytes: u64) -> PyResult<Self> {
+        let team = Team::flat(self.schedule.n_ranks());
+        let mut problem = Problem::new(
+            self.schedule.collective(),
+            &team,
+            Payload::Bytes(size_bytes),
+        );
+        problem.root = self.schedule.root();
+        problem
+            .check()
+            .map_err(|error| raise(py, PlanError::from(error).into()))?;
+        let resized = py.detach(|| {
+            let mut parts = self.schedule.to_parts();
+            parts.sizes = ChunkSizes::of(&problem, parts.n_chunks);
+            parts.build()
+        });
+        let schedule = resized.map_err(|error| raise(py, error.into()))?;
         Ok(Self {
             schedule: Arc::new(schedule),
         })

@@ -108,22 +108,30 @@ pub(crate) fn hashed_all_to_all(n_ranks: u32) -> Workload {
     plane.build()
 }
 
-/// All-to-all-v of a mixture of experts: popular destinations, and no two sizes alike but by chance.
-pub(crate) fn skewed_all_to_all(n_ranks: u32) -> Workload {
+/// All-to-all-v of a mixture of experts, with popular destinations: messages of whole tokens, so that
+/// some sizes are alike, or with tokens of one byte hardly any.
+pub(crate) fn skewed_all_to_all(n_ranks: u32, token_bytes: u64) -> Workload {
     let mut plane = Plane::new(n_ranks);
     let ranks: Vec<u32> = (0..n_ranks).collect();
     let size_bytes = |src: u32, dst: u32| {
         let rank = (splitmix64(dst.into()) % 97 + 1) as f64;
         let spread = 0.5 + (hash(src, dst) % 1_000_003) as f64 / 1_000_003.0;
-        4096 + (163_840.0 * spread / rank.sqrt()) as u64
+        let tokens = 163_840.0 * spread / rank.sqrt() / token_bytes as f64;
+        token_bytes * (1 + tokens as u64)
     };
     plane.all_to_all(&ranks, balanced_chip, size_bytes);
     plane.build()
 }
 
 /// Three collectives at once on the same links: an all-to-all of the even ranks, a ring all-reduce
-/// of the odd ones, and a halving-doubling all-reduce of the largest power of two.
-pub(crate) fn mixed(n_ranks: u32) -> Workload {
+/// of the odd ones, and a halving-doubling all-reduce of the largest power of two. Sizes in the
+/// latter two are uneven by up to `uneven` in 1,024.
+pub(crate) fn mixed(n_ranks: u32, uneven: u64) -> Workload {
+    let mut n_sent = 0;
+    let mut size = |even: u64| {
+        n_sent += 1;
+        even + even * (splitmix64(n_sent) % (uneven + 1)) / 1024
+    };
     let mut plane = Plane::new(n_ranks);
     let even: Vec<u32> = (0..n_ranks).step_by(2).collect();
     plane.all_to_all(&even, balanced_chip, |_, _| 65_536);
@@ -137,7 +145,7 @@ pub(crate) fn mixed(n_ranks: u32) -> Workload {
             let data = previous.get((at + n - 1) % n).copied();
             let own = previous.get(at).copied();
             let chip = balanced_chip(pair.0, pair.1);
-            plane.send(pair, chip, 1 << 18, data.as_slice(), own.as_slice())
+            plane.send(pair, chip, size(1 << 18), data.as_slice(), own.as_slice())
         });
         previous = step.collect();
     }
@@ -155,7 +163,7 @@ pub(crate) fn mixed(n_ranks: u32) -> Workload {
             let pair = (rank, rank ^ (1 << bit));
             let data = previous.get((rank ^ partner_bit) as usize).copied();
             let own = previous.get(rank as usize).copied();
-            let size_bytes = (16 << 20) >> (log - bit);
+            let size_bytes = size((16 << 20) >> (log - bit));
             let chip = balanced_chip(pair.0, pair.1);
             plane.send(pair, chip, size_bytes, data.as_slice(), own.as_slice())
         });

@@ -19,9 +19,9 @@
 //! capacity. The distributed ancestor is B-Neck (Mozo, Lopez-Presa, Fernandez Anta, "B-Neck: a
 //! distributed and quiescent max-min fair algorithm", NCA 2011, doi 10.1109/NCA.2011.78).
 
-mod extremes;
 mod regroup;
 mod setup;
+mod vectors;
 mod weights;
 
 pub(super) use self::setup::Plan;
@@ -29,7 +29,6 @@ pub(super) use self::setup::Plan;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use self::extremes::largest;
 use self::weights::Weights;
 use super::allocation::{Allocation, Move};
 use super::flows::NONE;
@@ -279,20 +278,6 @@ impl<N: Number> Levels<N> {
             self.shift(all, slot, lane);
         }
         self.slots = slots;
-    }
-
-    /// What the flows held back elsewhere load a lane with, and the fastest of their rates.
-    fn foreign(&self, lane: usize) -> (N, f64) {
-        self.vectors.dispatch(|| {
-            let mut sum = Default::default();
-            let mut fastest = 0.0f64;
-            for column in self.weights.column(lane) {
-                self.values
-                    .add_chunk(column.index, column.weights, column.non_zero, &mut sum);
-                fastest = fastest.max(largest(&column, &self.keys[column.index]));
-            }
-            (N::Lanes::total(&sum), fastest)
-        })
     }
 
     #[inline]

@@ -1,6 +1,5 @@
 //! Changing a level, and keeping every flow on the first resource of its route.
 
-use super::extremes::smallest;
 use super::{CLEAR, Levels, split};
 use crate::engine::maxmin::allocation::Allocation;
 use crate::engine::number::lanes::{CHUNK, Lanes, each_bit};
@@ -55,48 +54,6 @@ impl<N: Number> Levels<N> {
         if leave || join {
             self.regroup(all, lane, leave, join);
         }
-    }
-
-    /// Passes a change of level on to the loads of the lanes that it weighs on, marks those whose
-    /// equation it breaks, and returns the least level among them.
-    fn push(&mut self, lane: usize, change: f64) -> f64 {
-        let mut slowest = f64::INFINITY;
-        let mut marks = std::mem::take(&mut self.marks);
-        self.vectors.dispatch(|| {
-            for row in self.weights.row(lane) {
-                let loads = &mut self.loads[row.index];
-                let thresholds = &self.thresholds[row.index];
-                let holding = self.holding[row.index];
-                let mut marked = row.non_zero & holding;
-                if row.is_sparse() {
-                    each_bit(row.non_zero, |at| {
-                        loads[at] += f64::from(row.weights[at]) * change;
-                        marked |= u64::from(loads[at] > thresholds[at]) << at;
-                    });
-                } else {
-                    let mut above = false;
-                    for at in 0..CHUNK {
-                        loads[at] += f64::from(row.weights[at]) * change;
-                        above |= loads[at] > thresholds[at];
-                    }
-                    if above {
-                        each_bit(row.non_zero & !holding, |at| {
-                            marked |= u64::from(loads[at] > thresholds[at]) << at;
-                        });
-                    }
-                }
-                slowest = slowest.min(smallest(&row, &self.keys[row.index]));
-                marked &= !self.is_waiting[row.index];
-                if marked != 0 {
-                    marks.push((row.index, marked));
-                }
-            }
-        });
-        for (chunk, marked) in marks.drain(..) {
-            each_bit(marked, |at| self.mark(chunk * CHUNK + at));
-        }
-        self.marks = marks;
-        slowest
     }
 
     /// Restores condition 3 around a lane: own flows that cross an earlier lane leave, flows of later
