@@ -13,7 +13,7 @@ use cm_core::fabric::routing::RoutingOptions;
 use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind};
 use cm_core::ids::RankId;
 use cm_core::placement::Sync;
-use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Work};
+use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Source, Work};
 use cm_core::team::Team;
 
 use crate::formulas::{fold, log2_ceil};
@@ -160,7 +160,7 @@ fn simulated_times_equal_the_closed_forms() {
                 for reduction in [None, Some(REDUCTION_BPS)] {
                     for sync in [Sync::Barrier, Sync::Pairwise] {
                         let job = PlacedJob {
-                            schedule: schedule.clone(),
+                            source: Source::Written(schedule.clone()),
                             endpoints: (0..n).collect(),
                             starts_ps: vec![0],
                         };
