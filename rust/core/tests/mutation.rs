@@ -74,13 +74,10 @@ fn rebuilt(mut parts: ScheduleParts) -> Schedule {
 /// what is harmless; everywhere else every mutant is refused.
 fn check_refused(original: &Schedule, mutant: ScheduleParts, what: &str) {
     let mutant = rebuilt(mutant);
-    let is_harmless = has_useless_copies(original) && oracle_accepts(&mutant);
-    assert_eq!(
-        verify(&mutant).is_ok(),
-        is_harmless,
-        "{}: {what}",
-        describe(original)
-    );
+    if verify(&mutant).is_ok() {
+        let is_harmless = has_useless_copies(original) && oracle_accepts(&mutant);
+        assert!(is_harmless, "{}: {what} is accepted", describe(original));
+    }
 }
 
 fn has_useless_copies(schedule: &Schedule) -> bool {

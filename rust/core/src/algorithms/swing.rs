@@ -78,9 +78,14 @@ impl Algorithm for Swing {
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        let n = u64::from(problem.n_ranks());
-        let phases = n_phases(problem);
-        Floor::new(phases, problem.size_bytes(), u64::from(phases) * (n - 1), n)
+        let (n, phases) = (problem.n_ranks(), n_phases(problem));
+        let bytes = u64::from(phases) * u64::from(n - 1);
+        Floor::new(
+            phases * least_hops(n),
+            problem.size_bytes(),
+            bytes,
+            n.into(),
+        )
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -101,6 +106,20 @@ impl Algorithm for Swing {
 
 fn n_phases(problem: &Problem) -> u32 {
     1 + u32::from(problem.collective == Collective::AllReduce)
+}
+
+/// With one partner per step a block reaches at most C(L, h) ranks by h hops, so some of the n ranks
+/// are as far as it takes for these to add up to n.
+fn least_hops(n: u32) -> u32 {
+    let steps = u64::from(depth(n));
+    let (mut reached, mut at_distance) = (1, 1);
+    let mut hops = 0;
+    while reached < u64::from(n) {
+        at_distance = at_distance * (steps - hops) / (hops + 1);
+        reached += at_distance;
+        hops += 1;
+    }
+    hops as u32
 }
 
 /// What all ranks do in one step of the all-gather. Even ranks are alike but for a shift, odd ones
