@@ -3,7 +3,7 @@
 //! With rho(s) = (1 - (-2)^(s+1))/3 = 1, -1, 3, -5, 11, ... the partner of rank r at step s is r + rho(s) if
 //! r is even, r - rho(s) if it is odd; on rings and tori those are nearer than r XOR 2^s. All-gather, L =
 //! ceil(log2 n) steps: at step t, s = L-1-t, every rank sends its partner exactly the blocks that this
-//! one lacks. Reduce-scatter is the transpose, all-reduce both. Even n. Cost: all-gather L alpha +
+//! one lacks. Reduce-scatter is the transpose, all-reduce both. Even n, here up to 128. Cost: all-gather L alpha +
 //! (n-1)/n S beta, with gamma for reduce-scatter, all-reduce both.
 //! Source: De Sensi, Bonato, Saam, Hoefler, "Swing: short-cutting rings for higher bandwidth
 //! allreduce", NSDI 2024, arXiv 2401.09356; `reference/algorithms.md` 3.8.
@@ -18,11 +18,15 @@ use crate::schedule::{ChunkRange, Op, Program};
 #[derive(Debug)]
 pub(super) struct Swing;
 
+/// The blocks of a message are scattered over the ranks, so that a schedule has nearly as many
+/// messages as blocks times ranks: beyond this it would be too long for what swing is good for.
+const MAX_RANKS: u32 = 128;
+
 static ABOUT: About = About {
     name: "swing",
     summary: "a butterfly with partners at distances 1, 1, 3, 5, 11, ... on alternating sides",
     source: "De Sensi et al. 2024 (arXiv 2401.09356)",
-    constraint: "even n",
+    constraint: "even n, 128 at most",
     collectives: &[
         Collective::AllReduce,
         Collective::ReduceScatter,
@@ -52,12 +56,12 @@ impl Algorithm for Swing {
 
     fn supports(&self, problem: &Problem) -> Result<(), Unsupported> {
         let n_ranks = problem.n_ranks();
-        if n_ranks == 1 || n_ranks.is_multiple_of(2) {
+        if n_ranks == 1 || (n_ranks.is_multiple_of(2) && n_ranks <= MAX_RANKS) {
             return Ok(());
         }
         Err(Unsupported::RankCount {
             algorithm: ABOUT.name,
-            needs: "an even number of ranks",
+            needs: "an even number of ranks, 128 at most",
             n_ranks,
             instead: "nhr",
         })
