@@ -350,6 +350,13 @@ impl Grid {
             option,
             reason: error.to_string(),
         })?;
+        if inner.is_in_network() {
+            return Err(Unsupported::Inner {
+                algorithm: ABOUT.name,
+                option,
+                reason: format!("{name} runs in the switches and not between ranks"),
+            });
+        }
         let team = self.sub_team(phase);
         let fits = check(inner, &self.sub_problem(problem, phase, &team));
         fits.map_err(|error: PlanError| Unsupported::Inner {

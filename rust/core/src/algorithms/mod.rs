@@ -23,6 +23,7 @@ mod multi_ring;
 mod nb;
 mod neighbor_exchange;
 mod nhr;
+mod nvls;
 mod one_shot;
 mod pat;
 mod pipeline;
@@ -70,4 +71,5 @@ pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &bruck::Bruck,
     &two_level::TwoLevel,
     &dissemination::Dissemination,
+    &nvls::Nvls,
 ];

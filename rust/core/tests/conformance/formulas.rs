@@ -73,8 +73,10 @@ pub(crate) fn steps(problem: &Problem, name: &str, k: u32) -> u32 {
         ("kary_tree", _) => tree_depth(n - 1, radix(problem)) + k - 1,
         // 3.12: n - 1 permutations.
         ("ring" | "shift" | "xor", _) => n - 1,
-        // 3.11: everything at once, or in two phases.
-        ("direct" | "one_shot", _) => 1,
+        // One step adds up each of K chunks, the next one multicasts it.
+        ("nvls", Collective::AllReduce) => k + 1,
+        // 3.11: everything at once, or in two phases; either half of nvls.
+        ("direct" | "one_shot" | "nvls", _) => 1,
         ("two_shot", _) => 2,
         // 3.1: n - 2 + K.
         ("chain", _) => n - 2 + k,
@@ -167,7 +169,7 @@ pub(crate) fn sent(problem: &Problem, name: &str, rank: RankId) -> Option<(u64, 
         ("nhr" | "nb", Collective::Broadcast) => passed_on + n - 1,
         ("nhr" | "nb", Collective::Reduce) => n - 1 + (1 + passed_on) * u64::from(!is_root),
         ("nhr" | "nb", _) => n - 1,
-        ("ring", Collective::AllReduce) => 2 * (n - 1),
+        ("ring" | "nvls", Collective::AllReduce) => 2 * (n - 1),
         // Every other rank is sent the vector.
         ("one_shot", _) => n * (n - 1),
         ("direct", Collective::Broadcast) => n * (n - 1) * u64::from(is_root),
@@ -185,7 +187,7 @@ pub(crate) fn sent(problem: &Problem, name: &str, rank: RankId) -> Option<(u64, 
             }
         }
         ("two_shot", Collective::Reduce) => n - 1 + u64::from(!is_root),
-        ("ring" | "direct" | "shift" | "xor", _) => n - 1,
+        ("ring" | "direct" | "shift" | "xor" | "nvls", _) => n - 1,
         // Everybody but the last (broadcast) or the root (reduce) sends the vector once.
         ("chain", Collective::Broadcast) => n * u64::from(v < n - 1),
         ("chain" | "binomial_tree", Collective::Reduce) => n * u64::from(!is_root),
