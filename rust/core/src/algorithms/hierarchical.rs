@@ -83,15 +83,15 @@ impl Algorithm for Hierarchical {
 
     fn steps_formula(&self, collective: Collective) -> &'static str {
         match collective {
-            Collective::AllReduce => "the sum of its phases; rings 2(m-1)+2(N-1)",
-            _ => "the sum of its phases; rings m-1+N-1",
+            Collective::AllReduce => "sum of phases; rings: 2(m-1)+2(N-1)",
+            _ => "sum of phases; rings: m-1+N-1",
         }
     }
 
     fn bytes_formula(&self, collective: Collective) -> &'static str {
         match collective {
-            Collective::AllReduce => "the sum of its phases; rings 2(n-1)/n S",
-            _ => "the sum of its phases; rings (n-1)/n S",
+            Collective::AllReduce => "sum of phases; rings: 2(n-1)/n S",
+            _ => "sum of phases; rings: (n-1)/n S",
         }
     }
 
