@@ -24,6 +24,7 @@ pub mod ids;
 pub mod placement;
 pub mod question;
 pub mod report;
+pub mod rules;
 pub mod schedule;
 pub mod simulate;
 pub mod suggest;
