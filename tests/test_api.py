@@ -143,7 +143,10 @@ def test_a_schedule_and_its_name_give_the_same_time() -> None:
     made = cm.schedule("all_reduce", "ring", ranks=6, size_bytes=10**6)
     by_name = cm.simulate(FABRIC, "all_reduce", size_bytes=10**6, ranks=6, algorithm="ring")
     by_schedule = cm.simulate(FABRIC, made)
-    assert by_schedule.to_dict() == by_name.to_dict()
+    written, planned = by_schedule.to_dict(), by_name.to_dict()
+    # The name shows a symmetry, so that fewer events answer.
+    assert planned.pop("events") < written.pop("events")
+    assert planned == written
 
 
 def test_auto_is_the_fastest_of_all() -> None:

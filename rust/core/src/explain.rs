@@ -77,9 +77,10 @@ fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
     let (numerator, denominator) = workload.size(op);
     let bytes = numerator as f64 / denominator as f64;
     let (mut links, mut all) = (0.0f64, 0.0f64);
-    for incidence in workload.routes.row(workload.op_routes[op] as usize) {
+    let routes = placement.alone();
+    for incidence in routes.routes.row(workload.op_routes[op] as usize) {
         let resource = incidence.resource as usize;
-        let rate = workload.capacities[resource] as f64 / incidence.weight as f64;
+        let rate = routes.capacities[resource] as f64 / incidence.weight as f64;
         let time = bytes * 1e12 / rate;
         all = all.max(time);
         if matches!(placement.resources[resource], Resource::Links(_)) {
@@ -237,12 +238,11 @@ fn headline(simulation: &Simulation) -> String {
             let jobs: Vec<String> = jobs
                 .iter()
                 .map(|job| {
-                    let schedule = &job.schedule;
-                    let name = schedule.collective().name();
+                    let outline = job.outline();
+                    let name = outline.collective.name();
                     format!(
                         "{name} by {} on {} ranks",
-                        schedule.algorithm(),
-                        schedule.n_ranks()
+                        outline.algorithm, outline.n_ranks
                     )
                 })
                 .collect();

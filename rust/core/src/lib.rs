@@ -22,6 +22,7 @@ pub mod explain;
 pub mod fabric;
 pub mod ids;
 pub mod placement;
+pub mod plan;
 pub mod question;
 pub mod report;
 pub mod rules;

@@ -3,14 +3,13 @@
 use crate::bounds;
 use crate::engine::number::Number;
 use crate::error::Error;
+use crate::ids::{NodeId, RankId};
 use crate::placement::Resource;
-use crate::simulate::{Simulation, Work};
+use crate::simulate::{Simulation, Source, Work};
 
 /// Use of one resource over the whole run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResourceUse {
-    /// Index of the resource in the workload.
-    pub resource: usize,
     /// Name of its first link, "(+k)" where k more carry the same load, or of the reduction unit.
     pub name: String,
     /// How many links.
@@ -37,9 +36,9 @@ pub struct LinkUse {
 }
 
 /// Name and number of links of a resource.
-pub fn resource_name(simulation: &Simulation, resource: usize) -> (String, u32) {
+pub fn resource_name(simulation: &Simulation, resource: Resource) -> (String, u32) {
     let fabric = simulation.fabric();
-    match simulation.placement().resources[resource] {
+    match resource {
         Resource::Links(bundle) => {
             let links = simulation.bundles().links(bundle);
             let first = fabric.link_name(links[0]);
@@ -60,14 +59,19 @@ fn uses(simulation: &Simulation) -> impl Iterator<Item = (usize, f64)> {
     times.into_iter().map(|time| time.value()).enumerate()
 }
 
-fn resource_use(simulation: &Simulation, resource: usize, least_ps: f64) -> ResourceUse {
+/// The use of a resource of the workload, under the name of one that it stands for.
+fn resource_use(
+    simulation: &Simulation,
+    resource: usize,
+    member: Resource,
+    least_ps: f64,
+) -> ResourceUse {
     let workload = &simulation.placement().workload;
     let rate = workload.capacities[resource] / u128::from(workload.scales[resource]);
     let rate_bps = u64::try_from(rate).unwrap_or(u64::MAX);
-    let (name, n_links) = resource_name(simulation, resource);
+    let (name, n_links) = resource_name(simulation, member);
     let time_ps = simulation.time_ps() as f64;
     ResourceUse {
-        resource,
         name,
         n_links,
         rate_bps,
@@ -81,24 +85,48 @@ fn resource_use(simulation: &Simulation, resource: usize, least_ps: f64) -> Reso
     }
 }
 
-/// The most utilised resource, the first of several in workload order.
+/// The most utilised resource, of several the first link, or the first reduction unit.
 pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
-    let mut best: Option<(usize, f64)> = None;
-    for (resource, least_ps) in uses(simulation) {
-        if least_ps > best.map_or(0.0, |(_, best)| best) {
-            best = Some((resource, least_ps));
-        }
-    }
-    best.map(|(resource, least_ps)| resource_use(simulation, resource, least_ps))
+    let resources = &simulation.placement().resources;
+    let best = uses(simulation)
+        .filter(|(_, least_ps)| *least_ps > 0.0)
+        .max_by(|a, b| {
+            let later = resources[b.0].cmp(&resources[a.0]);
+            a.1.total_cmp(&b.1).then(later)
+        });
+    // An orbit's own resource is the first of its members.
+    best.map(|(resource, least_ps)| {
+        resource_use(simulation, resource, resources[resource], least_ps)
+    })
 }
 
-/// All resources, most utilised first, ties in workload order.
+/// All resources, most utilised first, ties in the order of links and reduction units.
 pub fn bottlenecks(simulation: &Simulation) -> Vec<ResourceUse> {
-    let mut all: Vec<(usize, f64)> = uses(simulation).collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let nodes = nodes(simulation);
+    let mut all: Vec<(f64, Resource, usize)> = Vec::new();
+    for (resource, least_ps) in uses(simulation) {
+        let members = simulation.placement().members(resource, &nodes);
+        all.extend(
+            members
+                .into_iter()
+                .map(|member| (least_ps, member, resource)),
+        );
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     all.into_iter()
-        .map(|(resource, time)| resource_use(simulation, resource, time))
+        .map(|(least_ps, member, resource)| resource_use(simulation, resource, member, least_ps))
         .collect()
+}
+
+/// The nodes of the ranks of a planned collective, which is the only job of its run.
+fn nodes(simulation: &Simulation) -> Vec<NodeId> {
+    match simulation.work() {
+        Work::Jobs(jobs) if jobs.len() == 1 => {
+            let nodes = simulation.fabric().rank_nodes(&jobs[0].endpoints);
+            nodes.expect("the run has found them")
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Use of every link of the fabric.
@@ -110,18 +138,22 @@ pub fn links(simulation: &Simulation) -> Result<Vec<LinkUse>, Error> {
         utilisation: 0.0,
     };
     let mut links = vec![idle; simulation.fabric().links().len()];
+    let nodes = nodes(simulation);
     for (resource, least_ps) in uses(simulation) {
-        let Resource::Links(bundle) = simulation.placement().resources[resource] else {
-            continue;
-        };
-        let of_resource = resource_use(simulation, resource, least_ps);
-        let members = simulation.bundles().links(bundle);
-        for link in members {
-            links[link.index()] = LinkUse {
-                bytes: of_resource.bytes / members.len() as f64,
-                busy_ps: busy[resource].round() as u64,
-                utilisation: of_resource.utilisation,
+        let own = simulation.placement().resources[resource];
+        let of_resource = resource_use(simulation, resource, own, least_ps);
+        for member in simulation.placement().members(resource, &nodes) {
+            let Resource::Links(bundle) = member else {
+                continue;
             };
+            let members = simulation.bundles().links(bundle);
+            for link in members {
+                links[link.index()] = LinkUse {
+                    bytes: of_resource.bytes / members.len() as f64,
+                    busy_ps: busy[resource].round() as u64,
+                    utilisation: of_resource.utilisation,
+                };
+            }
         }
     }
     Ok(links)
@@ -132,7 +164,7 @@ pub fn algorithms(simulation: &Simulation) -> Vec<String> {
     match simulation.work() {
         Work::Jobs(jobs) => jobs
             .iter()
-            .map(|job| job.schedule.algorithm().to_owned())
+            .map(|job| job.outline().algorithm.to_owned())
             .collect(),
         Work::Flows(_) => Vec::new(),
     }
@@ -145,22 +177,31 @@ pub fn rank_finishes(simulation: &Simulation) -> Result<Vec<Vec<u64>>, Error> {
     };
     let times = simulation.op_times()?;
     let whole = |ps: i128| u64::try_from(ps).unwrap_or(u64::MAX);
-    let finishes = jobs
-        .iter()
-        .zip(&simulation.placement().op_of_transfer)
-        .map(|(job, ops)| {
-            let mut finish = vec![0u64; job.endpoints.len()];
-            for (transfer, &op) in ops.iter().enumerate() {
-                let (src, dst) = (
-                    job.schedule.src()[transfer].index(),
-                    job.schedule.dst()[transfer].index(),
-                );
-                finish[src] = finish[src].max(whole(times[op as usize].served_ps));
-                finish[dst] = finish[dst].max(whole(times[op as usize].arrived_ps));
-            }
-            finish
-        });
-    Ok(finishes.collect())
+    let mut finishes = Vec::with_capacity(jobs.len());
+    for (job, ops) in jobs.iter().zip(&simulation.placement().op_of_transfer) {
+        let plan = match &job.source {
+            Source::Written(_) => None,
+            Source::Planned(planned) => Some(planned.plan().orbits()),
+        };
+        // The ranks of an orbit finish together, as its representative does.
+        let schedule = match plan {
+            None => &**job.schedule()?,
+            Some(orbits) => orbits.representatives(),
+        };
+        let row = |rank: RankId| match plan {
+            None => rank.index(),
+            Some(orbits) => orbits.group().home(rank).row as usize,
+        };
+        let mut finish = vec![0u64; job.endpoints.len()];
+        for (transfer, &op) in ops.iter().enumerate() {
+            let (src, dst) = (row(schedule.src()[transfer]), row(schedule.dst()[transfer]));
+            finish[src] = finish[src].max(whole(times[op as usize].served_ps));
+            finish[dst] = finish[dst].max(whole(times[op as usize].arrived_ps));
+        }
+        let ranks = (0..finish.len()).map(RankId::from_index);
+        finishes.push(ranks.map(|rank| finish[row(rank)]).collect());
+    }
+    Ok(finishes)
 }
 
 /// Finish of one job run alone on the fabric.

@@ -1,8 +1,8 @@
 //! Simulation: from jobs on a fabric to a result that can explain and prove itself.
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,9 @@ use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
 use crate::fabric::{Bundles, Fabric};
 use crate::ids::NodeId;
 use crate::placement::{self, Flow, Job, Placement, Sync};
-use crate::schedule::{ChunkRange, ChunkSizes, Schedule};
+use crate::plan::Planned;
+pub use crate::plan::{BYTES_PER_TRANSFER, check_memory};
+use crate::schedule::{ChunkRange, ChunkSizes, Outline, Schedule};
 
 /// Which engine answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +56,13 @@ pub struct Settings {
     pub event_limit: u64,
 }
 
-/// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
-/// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
-pub const BYTES_PER_TRANSFER: u64 = 700;
-
 /// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
 /// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
 const BYTES_PER_OWN_ROUTE: u64 = 28 * 44;
 
 impl Settings {
-    fn routing(&self) -> Result<Box<dyn Routing>, Error> {
+    /// The routing, built.
+    pub fn routing(&self) -> Result<Box<dyn Routing>, Error> {
         Ok(routing::lookup(self.routing)?.build(&self.routing_options)?)
     }
 
@@ -83,32 +82,42 @@ impl Settings {
     }
 }
 
-/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
-pub fn check_memory(
-    n_transfers: u64,
-    bytes_each: u64,
-    limit_bytes: u64,
-) -> Result<(), EngineError> {
-    let needed_bytes = n_transfers.saturating_mul(bytes_each);
-    if needed_bytes > limit_bytes {
-        return Err(EngineError::MemoryLimit {
-            needed_bytes,
-            limit_bytes,
-            n_transfers,
-        });
-    }
-    Ok(())
+/// Who sends what to whom.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Every transfer is written down.
+    Written(Arc<Schedule>),
+    /// One transfer per orbit is; the others are if somebody asks.
+    Planned(Box<Planned>),
 }
 
 /// A verified schedule on the endpoints of its ranks.
 #[derive(Debug, Clone)]
 pub struct PlacedJob {
     /// Who sends what to whom.
-    pub schedule: Arc<Schedule>,
+    pub source: Source,
     /// The endpoint of each rank.
     pub endpoints: Vec<u32>,
     /// Start time of each rank, or one for all.
     pub starts_ps: Vec<u64>,
+}
+
+impl PlacedJob {
+    /// What the schedule is about.
+    pub fn outline(&self) -> Outline<'_> {
+        match &self.source {
+            Source::Written(schedule) => schedule.outline(),
+            Source::Planned(planned) => planned.outline(),
+        }
+    }
+
+    /// The schedule, every transfer written down.
+    pub fn schedule(&self) -> Result<&Arc<Schedule>, Error> {
+        match &self.source {
+            Source::Written(schedule) => Ok(schedule),
+            Source::Planned(planned) => Ok(planned.schedule()?),
+        }
+    }
 }
 
 /// What ran.
@@ -127,11 +136,11 @@ pub struct Simulation {
     work: Work,
     settings: Settings,
     own_bundles: Option<Bundles>,
-    placement: Placement,
+    placement: OnceLock<Placement>,
     run: Option<Solved>,
     time_ps: u64,
-    bound: Bound,
-    route_bound_ps: u64,
+    bound: OnceLock<Bound>,
+    route_bound_ps: OnceLock<u64>,
 }
 
 /// What became of a run with a limit in time.
@@ -170,7 +179,8 @@ impl Simulation {
     ) -> Result<Outcome, Error> {
         let (placement, own_bundles) = place(&fabric, &work, &settings)?;
         let bound = any_algorithm_bound(&fabric, &work)?;
-        let route_bound_ps = bounds::route_bound_ps(&placement.workload).max(bound.time_ps);
+        let route_bound_ps = bounds::route_bound_ps(&placement.workload, placement.alone());
+        let route_bound_ps = route_bound_ps.max(bound.time_ps);
         if until_ps.is_some_and(|until_ps| route_bound_ps > until_ps.into()) {
             let at_least_ps = u64::try_from(route_bound_ps).unwrap_or(u64::MAX);
             return Ok(Outcome::Late { at_least_ps });
@@ -193,22 +203,73 @@ impl Simulation {
                 (Some(run), u128::try_from(time).unwrap_or(u128::MAX))
             }
         };
-        let fits = |time: u128| {
-            i64::try_from(time)
-                .map(|t| t as u64)
-                .map_err(|_| Error::TimeOverflow { time_ps: time })
-        };
         Ok(Outcome::Done(Box::new(Self {
             time_ps: fits(time_ps)?,
-            route_bound_ps: fits(route_bound_ps)?,
+            route_bound_ps: fits(route_bound_ps)?.into(),
             fabric,
             work,
             settings,
             own_bundles,
-            placement,
+            placement: placement.into(),
             run,
-            bound,
+            bound: bound.into(),
         })))
+    }
+
+    /// Runs a planned collective by one operation per orbit, likewise. Bounds, routes and the
+    /// transfers of the other ranks are only looked at if asked for.
+    pub fn run_planned(
+        fabric: Arc<Fabric>,
+        planned: Planned,
+        endpoints: Vec<u32>,
+        starts_ps: Vec<u64>,
+        settings: Settings,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
+        let mut run = None;
+        let mut time_ps = 0;
+        if settings.engine == EngineKind::Fluid {
+            let limits = Limits {
+                until_ps,
+                ..settings.limits(cancel)
+            };
+            let prepared = planned.plan().prepared();
+            let solved = match prepared.solve(&planned.sizes(), limits, settings.rung) {
+                Err(EngineError::Late { at_least_ps }) => {
+                    return Ok(Outcome::Late { at_least_ps });
+                }
+                solved => solved?,
+            };
+            let time = solved.last_arrival_ps(&planned.plan().placement().workload);
+            time_ps = fits(u128::try_from(time).unwrap_or(u128::MAX))?;
+            run = Some(solved);
+        }
+        let job = PlacedJob {
+            source: Source::Planned(Box::new(planned)),
+            endpoints,
+            starts_ps,
+        };
+        let mut simulation = Self {
+            fabric,
+            work: Work::Jobs(vec![job]),
+            settings,
+            own_bundles: None,
+            placement: OnceLock::new(),
+            run,
+            time_ps,
+            bound: OnceLock::new(),
+            route_bound_ps: OnceLock::new(),
+        };
+        if simulation.run.is_none() {
+            simulation.time_ps = simulation.route_bound_ps();
+        }
+        Ok(match until_ps {
+            Some(until_ps) if simulation.time_ps > until_ps => Outcome::Late {
+                at_least_ps: simulation.time_ps,
+            },
+            _ => Outcome::Done(Box::new(simulation)),
+        })
     }
 
     /// The fabric it ran on.
@@ -226,9 +287,27 @@ impl Simulation {
         &self.settings
     }
 
-    /// The workload that the engine saw.
+    /// The workload that the engine saw: that of all transfers, or of one per orbit.
     pub fn placement(&self) -> &Placement {
-        &self.placement
+        self.placement.get_or_init(|| {
+            let planned = self.planned().expect("only plans are placed late");
+            planned.placement()
+        })
+    }
+
+    fn planned(&self) -> Option<&Planned> {
+        match &self.work {
+            Work::Jobs(jobs) => match &jobs[..] {
+                [
+                    PlacedJob {
+                        source: Source::Planned(planned),
+                        ..
+                    },
+                ] => Some(planned),
+                _ => None,
+            },
+            Work::Flows(_) => None,
+        }
     }
 
     /// The bundles that the workload's link resources are.
@@ -254,12 +333,19 @@ impl Simulation {
 
     /// No algorithm and no routing on this fabric is faster.
     pub fn bound(&self) -> &Bound {
-        &self.bound
+        self.bound.get_or_init(|| {
+            let bound = any_algorithm_bound(&self.fabric, &self.work);
+            bound.expect("a plan has found the nodes of its ranks")
+        })
     }
 
     /// No congestion control makes this schedule on these routes faster.
     pub fn route_bound_ps(&self) -> u64 {
-        self.route_bound_ps
+        *self.route_bound_ps.get_or_init(|| {
+            let placement = self.placement();
+            let time = bounds::route_bound_ps(&placement.workload, placement.alone());
+            u64::try_from(time.max(self.bound().time_ps)).unwrap_or(u64::MAX)
+        })
     }
 
     /// How exact the result is.
@@ -277,7 +363,7 @@ impl Simulation {
     /// SHA-256 in hexadecimal over everything that the result follows from: fabric, work and
     /// settings, but not which lossless short cuts were taken. Equal digests have equal results, on
     /// every machine.
-    pub fn digest(&self) -> String {
+    pub fn digest(&self) -> Result<String, Error> {
         let mut hash = Sha256::new();
         hash.update(b"cm.run/1");
         hash.update(self.fabric.digest());
@@ -289,18 +375,19 @@ impl Simulation {
         match &self.work {
             Work::Jobs(jobs) => {
                 for job in jobs {
-                    hash.update(job.schedule.digest());
+                    hash.update(job.schedule()?.digest());
                     hash.update(format!("{:?}{:?}", job.endpoints, job.starts_ps));
                 }
             }
             Work::Flows(flows) => hash.update(format!("{flows:?}")),
         }
-        hash.finalize()
+        let digest = hash.finalize();
+        Ok(digest
             .iter()
             .fold(String::with_capacity(64), |mut text, byte| {
                 write!(text, "{byte:02x}").expect("writing to a string never fails");
                 text
-            })
+            }))
     }
 
     /// The engine's timeline.
@@ -311,22 +398,34 @@ impl Simulation {
         self.run.as_ref().ok_or(Error::NoTimeline)
     }
 
-    /// Released, served and arrived time of every operation, refined where a time straddles a
-    /// picosecond at the rung of the run.
+    /// Released, served and arrived time of every transfer of every job, or of every flow.
+    pub fn transfer_times(&self) -> Result<Vec<Vec<OpTimes>>, Error> {
+        let times = self.op_times()?;
+        let mut ops = self.placement().op_of_transfer.clone();
+        if let Some(planned) = self.planned() {
+            let orbit_of_each = planned.plan().orbits().orbit_of_each(planned.schedule()?);
+            ops = vec![orbit_of_each.expect("the plan is that of the schedule")];
+        }
+        let of_job = |ops: Vec<u32>| ops.into_iter().map(|op| times[op as usize]).collect();
+        Ok(ops.into_iter().map(of_job).collect())
+    }
+
+    /// Released, served and arrived time of every operation of [`Simulation::placement`], refined
+    /// where a time straddles a picosecond at the rung of the run.
     pub fn op_times(&self) -> Result<Vec<OpTimes>, Error> {
         let limits = self.settings.limits(None);
         Ok(self
             .timeline()?
-            .op_times(&self.placement.workload, limits)?)
+            .op_times(&self.placement().workload, limits)?)
     }
 
     /// The finish of one job: its last arrival.
     pub fn job_finish_ps(&self, job: usize) -> Result<u64, Error> {
-        let ops = self.placement.op_of_transfer[job]
+        let ops = self.placement().op_of_transfer[job]
             .iter()
             .map(|&op| op as usize);
         let run = self.timeline()?;
-        let time = run.last_arrival_of(&self.placement.workload, ops.clone());
+        let time = run.last_arrival_of(&self.placement().workload, ops.clone());
         if let Some(time) = time {
             Ok(u64::try_from(time).unwrap_or(u64::MAX))
         } else {
@@ -339,16 +438,20 @@ impl Simulation {
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self) -> Result<Vec<f64>, Error> {
         let limits = self.settings.limits(None);
-        Ok(self.timeline()?.busy_ps(&self.placement.workload, limits)?)
+        Ok(self
+            .timeline()?
+            .busy_ps(&self.placement().workload, limits)?)
     }
 
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
-        Ok(ladder::certify(
-            &self.placement.workload,
-            self.settings.limits(None),
-        )?)
+        let limits = self.settings.limits(None);
+        if self.planned().is_some() {
+            let (written, _) = place(&self.fabric, &self.work, &self.settings)?;
+            return Ok(ladder::certify(&written.workload, limits)?);
+        }
+        Ok(ladder::certify(&self.placement().workload, limits)?)
     }
 
     /// Checks a certificate against a workload built anew from fabric and schedules.
@@ -356,6 +459,11 @@ impl Simulation {
         let (placement, _) = place(&self.fabric, &self.work, &self.settings)?;
         Ok(certificate::check(&placement.workload, certificate)?)
     }
+}
+
+fn fits(time_ps: u128) -> Result<u64, Error> {
+    let fits = i64::try_from(time_ps).map(|time| time as u64);
+    fits.map_err(|_| Error::TimeOverflow { time_ps })
 }
 
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
@@ -374,15 +482,14 @@ fn place(
     let placement = match work {
         Work::Jobs(jobs) => {
             let nodes = rank_nodes(fabric, jobs)?;
-            let placed: Vec<Job> = jobs
-                .iter()
-                .zip(&nodes)
-                .map(|(job, nodes)| Job {
-                    schedule: &job.schedule,
+            let mut placed = Vec::with_capacity(jobs.len());
+            for (job, nodes) in jobs.iter().zip(&nodes) {
+                placed.push(Job {
+                    schedule: job.schedule()?,
                     nodes,
                     starts_ps: &job.starts_ps,
-                })
-                .collect();
+                });
+            }
             let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
             let network = Network::with_bundles(fabric, bundles);
             placement::place(fabric, &network, &*routing, settings.sync, &placed)?
@@ -410,7 +517,7 @@ fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
     };
     let mut best: Option<Bound> = None;
     for (job, nodes) in jobs.iter().zip(rank_nodes(fabric, jobs)?) {
-        let mut bound = bounds::bound(fabric, &demand(&job.schedule, &nodes));
+        let mut bound = bounds::bound(fabric, &demand(&job.outline(), &nodes));
         if bound.time_ps > 0 {
             bound.time_ps += u128::from(job.starts_ps.iter().copied().min().unwrap_or(0));
         }
@@ -428,17 +535,17 @@ fn any_algorithm_bound(fabric: &Fabric, work: &Work) -> Result<Bound, Error> {
 }
 
 /// What a schedule's collective must move, from its chunk sizes.
-fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
-    let collective = schedule.collective();
+fn demand<'a>(schedule: &Outline, nodes: &'a [NodeId]) -> Demand<'a> {
+    let collective = schedule.collective;
     let n = nodes.len() as u64;
-    let n_blocks = collective.n_blocks(schedule.n_ranks());
-    let per_block = (u64::from(schedule.n_chunks()) / n_blocks) as u32;
+    let n_blocks = collective.n_blocks(schedule.n_ranks);
+    let per_block = (u64::from(schedule.n_chunks) / n_blocks) as u32;
     let block = |index: u64| {
         schedule
-            .sizes()
+            .sizes
             .size_of(ChunkRange::span(index as u32 * per_block, per_block))
     };
-    let whole_bytes = matches!(schedule.sizes(), ChunkSizes::Each { .. });
+    let whole_bytes = matches!(schedule.sizes, ChunkSizes::Each { .. });
     let volume = match collective {
         Collective::Barrier => Volume::Signals,
         Collective::AllToAll if whole_bytes => {
@@ -461,7 +568,7 @@ fn demand<'a>(schedule: &'a Schedule, nodes: &'a [NodeId]) -> Demand<'a> {
     Demand {
         collective,
         nodes,
-        root: schedule.root().index(),
+        root: schedule.root.index(),
         volume,
     }
 }

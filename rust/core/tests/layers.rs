@@ -12,13 +12,14 @@ const LAYERS: &[&[&str]] = &[
     &["fabric", "collective", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds", "rules"],
+    &["plan"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],
 ];
 
 /// `error` is the umbrella: it names every module's error and is used by the modules from
-/// `simulate` upwards.
+/// `plan` upwards.
 const UMBRELLA: &str = "error";
 const UMBRELLA_FROM: usize = 5;
 

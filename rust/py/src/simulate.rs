@@ -13,7 +13,7 @@ use cm_core::ids::{NodeId, RankId};
 use cm_core::placement::{Flow, Sync};
 use cm_core::question::{Choice, Question};
 use cm_core::report;
-use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Work};
+use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Source, Work};
 use cm_core::suggest;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -189,7 +189,7 @@ pub(crate) fn simulate_jobs(
         }
         n_transfers += schedule.len() as u64;
         placed.push(PlacedJob {
-            schedule,
+            source: Source::Written(schedule),
             endpoints,
             starts_ps,
         });
@@ -336,8 +336,9 @@ impl PyRun {
     }
 
     #[getter]
-    fn digest(&self, py: Python<'_>) -> String {
+    fn digest(&self, py: Python<'_>) -> PyResult<String> {
         py.detach(|| self.simulation.digest())
+            .map_err(|error| raise(py, error))
     }
 
     #[getter]
@@ -359,7 +360,7 @@ impl PyRun {
     fn transfers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let simulation = &self.simulation;
         let times = py
-            .detach(|| simulation.op_times())
+            .detach(|| simulation.transfer_times())
             .map_err(|error| raise(py, error))?;
         let columns = match simulation.work() {
             Work::Flows(flows) => {
@@ -373,22 +374,13 @@ impl PyRun {
                         flows.iter().map(|flow| flow.size_bytes as i64),
                     )?
             }
-            Work::Jobs(jobs) => job_columns(Columns::new(py), jobs)?,
+            Work::Jobs(jobs) => job_columns(py, jobs)?,
         };
-        let ops = || simulation.placement().op_of_transfer.iter().flatten();
+        let each = || times.iter().flatten();
         Ok(columns
-            .ints(
-                "released_ps",
-                ops().map(|&op| ps(times[op as usize].released_ps)),
-            )?
-            .ints(
-                "served_ps",
-                ops().map(|&op| ps(times[op as usize].served_ps)),
-            )?
-            .ints(
-                "arrived_ps",
-                ops().map(|&op| ps(times[op as usize].arrived_ps)),
-            )?
+            .ints("released_ps", each().map(|times| ps(times.released_ps)))?
+            .ints("served_ps", each().map(|times| ps(times.served_ps)))?
+            .ints("arrived_ps", each().map(|times| ps(times.arrived_ps)))?
             .done())
     }
 
@@ -501,9 +493,9 @@ impl PyRun {
             .ints("job", 0..jobs.len() as i64)?
             .words(
                 "collective",
-                jobs.iter().map(|job| job.schedule.collective().name()),
+                jobs.iter().map(|job| job.outline().collective.name()),
             )?
-            .words("algorithm", jobs.iter().map(|job| job.schedule.algorithm()))?
+            .words("algorithm", jobs.iter().map(|job| job.outline().algorithm))?
             .ints("ranks", jobs.iter().map(|job| job.endpoints.len() as i64))?
             .ints("start_ps", rows().map(|row| row.0 as i64))?
             .ints("finish_ps", rows().map(|row| row.1 as i64))?
@@ -543,14 +535,19 @@ impl PyRun {
     }
 }
 
-fn job_columns<'py>(columns: Columns<'py>, jobs: &[PlacedJob]) -> PyResult<Columns<'py>> {
-    if let [job] = jobs {
-        let schedule = &job.schedule;
+fn job_columns<'py>(py: Python<'py>, jobs: &[PlacedJob]) -> PyResult<Columns<'py>> {
+    let mut placed = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let schedule = job.schedule().map_err(|error| raise(py, error))?;
+        placed.push((&**schedule, &job.endpoints[..]));
+    }
+    let columns = Columns::new(py);
+    if let [(schedule, endpoints)] = placed[..] {
         let all = || 0..schedule.len();
-        let endpoint = |rank: RankId| i64::from(job.endpoints[rank.index()]);
+        let endpoint = |rank: RankId| i64::from(endpoints[rank.index()]);
         return transfer_columns(columns.ints("job", all().map(|_| 0))?, schedule)?
             .ints("src_endpoint", all().map(|t| endpoint(schedule.src()[t])))?
             .ints("dst_endpoint", all().map(|t| endpoint(schedule.dst()[t])));
     }
-    crate::many_jobs::columns(columns, jobs)
+    crate::many_jobs::columns(columns, &placed)
 }

@@ -7,10 +7,11 @@ use crate::engine::number::{Ambiguity, Number, Pair};
 use crate::engine::workload::Workload;
 
 /// How fast this schedule on these routes could be: the heaviest resource, and the longest chain
-/// of operations each served alone.
-pub fn route_bound_ps(workload: &Workload) -> u128 {
+/// of operations each served alone. `alone` has the routes of single operations; it is the workload
+/// itself unless its operations stand for several each.
+pub fn route_bound_ps(workload: &Workload, alone: &Workload) -> u128 {
     let heaviest = heaviest_resource(workload);
-    let chain = critical_path(workload);
+    let chain = critical_path(workload, alone);
     [heaviest, chain]
         .iter()
         .map(floor_of_ceil)
@@ -59,26 +60,22 @@ fn heaviest_resource(workload: &Workload) -> Pair {
         .fold(Pair::zero(), |a, b| ambiguity.max(a, b))
 }
 
-/// The time an operation takes alone: its bytes over the tightest resource of its route.
-pub fn alone_ps(workload: &Workload, op: usize) -> Pair {
-    let (numerator, denominator) = workload.size(op);
+/// The time that bytes take alone on a route: over its tightest resource.
+pub fn alone_ps(alone: &Workload, route: u32, (numerator, denominator): (u128, u64)) -> Pair {
     let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
     let mut ambiguity = Ambiguity::default();
-    workload
-        .routes
-        .row(workload.op_routes[op] as usize)
-        .iter()
-        .fold(Pair::zero(), |slowest, i| {
-            let capacity = Pair::from_int(workload.capacities[i.resource as usize]);
-            let time = bytes
-                .mul_int(i.weight)
-                .div(&capacity, &capacity.reciprocal());
-            ambiguity.max(slowest, time)
-        })
+    let incidences = alone.routes.row(route as usize).iter();
+    incidences.fold(Pair::zero(), |slowest, i| {
+        let capacity = Pair::from_int(alone.capacities[i.resource as usize]);
+        let time = bytes
+            .mul_int(i.weight)
+            .div(&capacity, &capacity.reciprocal());
+        ambiguity.max(slowest, time)
+    })
 }
 
 /// The last arrival if every operation ran alone: predecessors before successors, one pass.
-fn critical_path(workload: &Workload) -> Pair {
+fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
     let whole = |times: &[u64]| -> Vec<Pair> {
         let each = times.iter().map(|&ps| Pair::from_int(ps.into()));
         each.collect()
@@ -102,7 +99,7 @@ fn critical_path(workload: &Workload) -> Pair {
         });
         let time = alone
             .entry((workload.op_routes[op], workload.op_sizes[op]))
-            .or_insert_with(|| alone_ps(workload, op));
+            .or_insert_with(|| alone_ps(routes, workload.op_routes[op], workload.size(op)));
         let served = ready.add(time);
         let arrived = served.add(&latencies[route]);
         times[op] = [served, arrived];

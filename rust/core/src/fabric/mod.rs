@@ -9,6 +9,7 @@
     reason = "B/s must not read as b/s: the unit suffix is `_Bps` everywhere"
 )]
 
+mod automorphism;
 mod builder;
 mod bundle;
 mod cut;
@@ -26,6 +27,7 @@ mod refine;
 pub mod routing;
 mod select;
 
+pub use automorphism::Automorphism;
 pub use builder::FabricBuilder;
 pub use bundle::{Bundle, Bundles, Hop};
 pub use cut::Cut;

@@ -13,8 +13,10 @@ use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::Fabric;
 use crate::ids::RankId;
+use crate::placement::Sync;
+use crate::plan::{Plan, Planned, Recipe, Setting};
 use crate::schedule::Schedule;
-use crate::simulate::{Outcome, PlacedJob, Settings, Simulation, Work};
+use crate::simulate::{Outcome, PlacedJob, Settings, Simulation, Source, Work};
 use crate::team::Team;
 
 /// Which algorithm answers.
@@ -146,19 +148,59 @@ impl Question {
     /// Runs one algorithm, to its end or until it is clear that it takes longer than `until_ps`.
     fn run(
         &self,
-        algorithm: &dyn Algorithm,
+        algorithm: &'static dyn Algorithm,
         options: &Options,
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
+        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
+        let (endpoints, starts_ps) = (self.endpoints.clone(), self.starts_ps.clone());
+        if let Some(planned) = self.planned(algorithm, options)? {
+            return Simulation::run_planned(
+                fabric, planned, endpoints, starts_ps, settings, until_ps, cancel,
+            );
+        }
         let schedule = Arc::new(self.schedule(algorithm, options)?);
         let job = PlacedJob {
-            schedule,
-            endpoints: self.endpoints.clone(),
-            starts_ps: self.starts_ps.clone(),
+            source: Source::Written(schedule),
+            endpoints,
+            starts_ps,
         };
-        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
         Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
+    }
+
+    /// The plan of one algorithm by one transfer per orbit, where symmetries allow it.
+    fn planned(
+        &self,
+        algorithm: &'static dyn Algorithm,
+        options: &Options,
+    ) -> Result<Option<Planned>, Error> {
+        let [start_ps] = self.starts_ps[..] else {
+            return Ok(None);
+        };
+        if self.settings.sync != Sync::None || !self.settings.layers.orbits {
+            return Ok(None);
+        }
+        let recipe = Recipe {
+            algorithm,
+            collective: self.collective,
+            team: self.team.clone(),
+            root: self.root,
+            payload: self.payload.clone(),
+            split: self.split,
+            options: options.clone(),
+        };
+        let setting = Setting {
+            fabric: &self.fabric,
+            nodes: &self.fabric.rank_nodes(&self.endpoints)?,
+            name: self.settings.routing,
+            routing: &*self.settings.routing()?,
+            start_ps,
+            layers: self.settings.layers,
+            memory_limit_bytes: self.settings.memory_limit_bytes,
+        };
+        let plan = Plan::of(&recipe, &setting)?;
+        Ok(plan.map(|plan| Planned::new(recipe, plan)))
     }
 
     /// Simulates: the named algorithm, or all that apply and keeps the fastest.

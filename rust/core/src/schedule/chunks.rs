@@ -133,6 +133,18 @@ impl ChunkSizes {
         reduced(self.numerator(range), self.denominator())
     }
 
+    /// Exact bytes of so many chunks of equal size.
+    ///
+    /// # Panics
+    /// If the chunks are not of equal size.
+    pub fn size_of_chunks(&self, count: u32) -> (u128, u64) {
+        assert!(
+            matches!(self, Self::Equal { .. }),
+            "chunks are of equal size"
+        );
+        self.size_of(ChunkRange::span(0, count))
+    }
+
     /// Bytes of a range in units of 1 / `denominator()` byte.
     pub(super) fn numerator(&self, range: ChunkRange) -> u128 {
         match self {

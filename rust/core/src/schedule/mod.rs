@@ -59,6 +59,23 @@ impl Op {
     }
 }
 
+/// What a schedule is about, without its transfers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    /// What is computed.
+    pub collective: Collective,
+    /// The algorithm's name, or a user's word.
+    pub algorithm: &'a str,
+    /// Ranks in the team.
+    pub n_ranks: u32,
+    /// The root of a rooted collective.
+    pub root: RankId,
+    /// Chunks that the data is divided into.
+    pub n_chunks: u32,
+    /// Their sizes.
+    pub sizes: &'a ChunkSizes,
+}
+
 /// Transfers in the order (step, source, emission), as one array per column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -84,6 +101,18 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// What it is about.
+    pub fn outline(&self) -> Outline<'_> {
+        Outline {
+            collective: self.collective,
+            algorithm: &self.algorithm,
+            n_ranks: self.n_ranks,
+            root: self.root,
+            n_chunks: self.n_chunks,
+            sizes: &self.sizes,
+        }
+    }
+
     /// What is computed.
     pub fn collective(&self) -> Collective {
         self.collective

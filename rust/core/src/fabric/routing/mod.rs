@@ -41,6 +41,11 @@ pub trait Routing: Sync + Send + std::fmt::Debug {
     fn per_occurrence(&self) -> bool {
         false
     }
+    /// Whether an automorphism of the fabric takes routes to routes: nothing but links, rates and
+    /// hops decides, no name, number or chance.
+    fn is_symmetric(&self) -> bool {
+        false
+    }
     /// The route of the `occurrence`-th flow from `src` to `dst`; from a node to itself it is
     /// empty.
     ///

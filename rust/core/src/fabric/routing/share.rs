@@ -41,6 +41,11 @@ impl Share {
         self.num as f64 / self.den as f64
     }
 
+    /// Whether it is less than another.
+    pub fn is_less(self, other: Self) -> bool {
+        u128::from(self.num) * u128::from(other.den) < u128::from(other.num) * u128::from(self.den)
+    }
+
     /// The product, unless it needs more than 64 bits.
     pub fn times(self, other: Self) -> Option<Self> {
         // Reduced factors whose common parts are cancelled crosswise give a reduced product.

@@ -42,6 +42,10 @@ impl Routing for Spray {
         false
     }
 
+    fn is_symmetric(&self) -> bool {
+        true
+    }
+
     fn route(
         &self,
         network: &Network<'_>,

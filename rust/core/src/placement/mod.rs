@@ -6,14 +6,19 @@
 //! rank enter a step when all messages of its previous step have arrived (the rendezvous oracle),
 //! `Barrier` when everybody's have (the bulk-synchronous oracle).
 
+mod orbits;
+
+pub use orbits::{FabricOrbits, place_orbits};
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::engine::workload::{NO_ROUTE, Workload, WorkloadBuilder, WorkloadError};
 use crate::fabric::routing::{Network, Route, Routing, RoutingError, pinned};
 use crate::fabric::{Bundles, Fabric};
-use crate::ids::{BundleId, NodeId};
+use crate::ids::{BundleId, NodeId, RankId};
 use crate::schedule::{Op, Schedule};
 
 /// What holds a rank's next step back beside its data.
@@ -89,7 +94,7 @@ pub struct Flow {
 }
 
 /// What a resource of the workload is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
     /// Links that always carry equal loads.
     Links(BundleId),
@@ -98,7 +103,7 @@ pub enum Resource {
 }
 
 /// A workload and what its operations and resources are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Placement {
     /// What the engine runs.
     pub workload: Workload,
@@ -106,6 +111,40 @@ pub struct Placement {
     pub resources: Vec<Resource>,
     /// Operation of each transfer, job by job.
     pub op_of_transfer: Vec<Vec<u32>>,
+    /// Where operations and resources stand for orbits: these, and the routes of single
+    /// operations.
+    pub orbits: Option<(Arc<FabricOrbits>, Workload)>,
+}
+
+impl Placement {
+    /// The workload whose routes are those of single operations; it may have no operations.
+    pub fn alone(&self) -> &Workload {
+        self.orbits
+            .as_ref()
+            .map_or(&self.workload, |orbits| &orbits.1)
+    }
+
+    /// The resources that one of the workload stands for, which all have its load.
+    pub fn members(&self, resource: usize, nodes: &[NodeId]) -> Vec<Resource> {
+        let resource = self.resources[resource];
+        let Some((orbits, _)) = &self.orbits else {
+            return vec![resource];
+        };
+        match resource {
+            Resource::Links(bundle) => {
+                let bundles = orbits.orbit(bundle).iter();
+                bundles.map(|&bundle| Resource::Links(bundle)).collect()
+            }
+            Resource::Reduction(node) => {
+                let rank = nodes.iter().position(|&other| other == node);
+                let rank = rank.expect("the reduction units are those of the ranks");
+                let ranks = orbits.ranks(RankId::from_index(rank));
+                ranks
+                    .map(|rank| Resource::Reduction(nodes[rank.index()]))
+                    .collect()
+            }
+        }
+    }
 }
 
 /// Which bundles a workload's links may be merged into.
@@ -229,6 +268,7 @@ pub fn place(
         workload,
         resources: router.resources,
         op_of_transfer,
+        orbits: None,
     })
 }
 
@@ -385,5 +425,6 @@ pub fn place_flows(
         workload,
         resources: router.resources,
         op_of_transfer: vec![ops],
+        orbits: None,
     })
 }

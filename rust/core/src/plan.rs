@@ -1,0 +1,301 @@
+//! Plans: what of an answer does not depend on the size, kept for the next question.
+//!
+//! Where a schedule has symmetries that its fabric has too, one transfer per orbit is enumerated,
+//! verified, placed and prepared for the engine. None of this looks at the number of bytes, so a
+//! plan answers for every size. Plans are kept in the fabric's memo, by the nodes of the ranks.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::algorithms::{self, Algorithm, PlanError};
+use crate::collective::{Collective, Options, Payload, Problem, Split};
+use crate::engine::fluid::EngineError;
+use crate::engine::layers::{self, Layers, Prepared};
+use crate::error::Error;
+use crate::fabric::Fabric;
+use crate::fabric::routing::{Network, Routing};
+use crate::ids::{NodeId, RankId};
+use crate::placement::{self, FabricOrbits, Placement};
+use crate::schedule::{ChunkSizes, OrbitSchedule, Outline, Schedule};
+use crate::team::Team;
+
+/// Plans kept per list of ranks; a search over algorithms and options asks for about 40.
+const CAPACITY: usize = 64;
+
+/// Bytes per transfer of schedule, verifier, workload and engine together, measured on the ring
+/// and the direct all-to-all over 768 ranks (`/usr/bin/time -v`, peak over number of transfers).
+pub const BYTES_PER_TRANSFER: u64 = 700;
+
+/// Refuses `n_transfers` that need `bytes_each` if that is more memory than allowed.
+pub fn check_memory(
+    n_transfers: u64,
+    bytes_each: u64,
+    limit_bytes: u64,
+) -> Result<(), EngineError> {
+    let needed_bytes = n_transfers.saturating_mul(bytes_each);
+    if needed_bytes > limit_bytes {
+        return Err(EngineError::MemoryLimit {
+            needed_bytes,
+            limit_bytes,
+            n_transfers,
+        });
+    }
+    Ok(())
+}
+
+/// A collective by a named algorithm: everything about a schedule but who runs it where.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The algorithm.
+    pub algorithm: &'static dyn Algorithm,
+    /// What is computed.
+    pub collective: Collective,
+    /// By whom.
+    pub team: Arc<Team>,
+    /// The root of a rooted collective.
+    pub root: RankId,
+    /// How many bytes.
+    pub payload: Payload,
+    /// How they are divided.
+    pub split: Split,
+    /// Options of the algorithm.
+    pub options: Options,
+}
+
+impl Recipe {
+    /// What the algorithm is asked for.
+    pub fn problem(&self) -> Problem<'_> {
+        Problem {
+            collective: self.collective,
+            team: &self.team,
+            root: self.root,
+            payload: self.payload.clone(),
+            split: self.split,
+            options: self.options.clone(),
+        }
+    }
+
+    /// The schedule, written out and verified.
+    pub fn schedule(&self) -> Result<Schedule, PlanError> {
+        algorithms::schedule(self.algorithm, &self.problem())
+    }
+
+    /// Whether another one differs in the number of bytes only.
+    fn is_like(&self, other: &Self) -> bool {
+        self.algorithm.name() == other.algorithm.name()
+            && self.collective == other.collective
+            && self.root == other.root
+            && self.options == other.options
+            && (Arc::ptr_eq(&self.team, &other.team) || self.team == other.team)
+    }
+}
+
+/// A symmetric schedule on a fabric, for any size.
+#[derive(Debug)]
+pub struct Plan {
+    orbits: OrbitSchedule,
+    placement: Placement,
+    prepared: Prepared,
+    /// Chunks of an operation of each distinct size.
+    chunks_of_size: Vec<u32>,
+}
+
+/// Where and how a plan runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The fabric.
+    pub fabric: &'a Fabric,
+    /// The node of each rank.
+    pub nodes: &'a [NodeId],
+    /// The routing's registry name.
+    pub name: &'static str,
+    /// The routing.
+    pub routing: &'a dyn Routing,
+    /// When all ranks start.
+    pub start_ps: u64,
+    /// Which short cuts may be taken.
+    pub layers: Layers,
+    /// Memory above which a plan is refused before it is made.
+    pub memory_limit_bytes: u64,
+}
+
+impl Setting<'_> {
+    fn check_memory(&self, n_transfers: u64) -> Result<(), EngineError> {
+        check_memory(n_transfers, BYTES_PER_TRANSFER, self.memory_limit_bytes)
+    }
+}
+
+struct Entry {
+    recipe: Recipe,
+    routing: &'static str,
+    start_ps: u64,
+    layers: Layers,
+    plan: Option<Arc<Plan>>,
+}
+
+#[derive(Default)]
+struct Plans(Mutex<Vec<Entry>>);
+
+impl Plan {
+    /// The plan of a recipe, made or remembered; `None` if schedule and fabric share no symmetry.
+    pub fn of(recipe: &Recipe, setting: &Setting) -> Result<Option<Arc<Self>>, Error> {
+        if !setting.layers.orbits || !setting.routing.is_symmetric() {
+            return Ok(None);
+        }
+        if recipe.split != Split::Exact || matches!(recipe.payload, Payload::Counts(_)) {
+            return Ok(None);
+        }
+        let is_signal = recipe.payload == Payload::None;
+        if recipe.team.n_ranks() < 2 || (!is_signal && recipe.problem().size_bytes() == 0) {
+            return Ok(None);
+        }
+        let plans = setting.fabric.memo(setting.nodes, Plans::default);
+        let is_it = |entry: &&Entry| {
+            entry.routing == setting.name
+                && entry.start_ps == setting.start_ps
+                && entry.layers == setting.layers
+                && entry.recipe.is_like(recipe)
+        };
+        // Never waits, as the memo does not.
+        if let Ok(entries) = plans.0.try_lock()
+            && let Some(entry) = entries.iter().find(is_it)
+        {
+            let plan = entry.plan.clone();
+            drop(entries);
+            if let Some(plan) = &plan {
+                setting.check_memory(plan.placement.workload.n_ops() as u64)?;
+            }
+            return Ok(plan);
+        }
+        let plan = Self::make(recipe, setting)?.map(Arc::new);
+        if let Ok(mut entries) = plans.0.try_lock() {
+            if entries.len() == CAPACITY {
+                entries.remove(0);
+            }
+            entries.push(Entry {
+                recipe: recipe.clone(),
+                routing: setting.name,
+                start_ps: setting.start_ps,
+                layers: setting.layers,
+                plan: plan.clone(),
+            });
+        }
+        Ok(plan)
+    }
+
+    fn make(recipe: &Recipe, setting: &Setting) -> Result<Option<Self>, Error> {
+        let problem = recipe.problem();
+        let symmetry = recipe.algorithm.symmetry(&problem);
+        let network = Network::of_bundles(setting.fabric);
+        let (fabric, bundles, grid) = (setting.fabric, network.bundles(), recipe.team.grid());
+        let Some(found) = FabricOrbits::find(fabric, bundles, setting.nodes, &grid, &symmetry)
+        else {
+            return Ok(None);
+        };
+        let n_transfers = recipe.algorithm.n_transfers(&problem);
+        setting.check_memory(n_transfers / u64::from(found.group().order()))?;
+        let orbits = algorithms::orbit_schedule(recipe.algorithm, &problem, found.group())?;
+        let Some(orbits) = orbits else {
+            return Ok(None);
+        };
+        let placement = placement::place_orbits(
+            &network,
+            setting.routing,
+            orbits.representatives(),
+            &found,
+            setting.nodes,
+            setting.start_ps,
+        )?;
+        let Some(placement) = placement else {
+            return Ok(None);
+        };
+        let workload = &placement.workload;
+        let mut chunks_of_size = vec![0; workload.sizes.len()];
+        for (&size, chunks) in workload
+            .op_sizes
+            .iter()
+            .zip(orbits.representatives().chunks())
+        {
+            chunks_of_size[size as usize] = chunks.count;
+        }
+        Ok(Some(Self {
+            prepared: layers::prepare(workload.clone(), setting.layers),
+            orbits,
+            placement,
+            chunks_of_size,
+        }))
+    }
+
+    /// The plan's workload, prepared.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// The schedule by representatives, of some size.
+    pub fn orbits(&self) -> &OrbitSchedule {
+        &self.orbits
+    }
+
+    /// The placement of the representatives, of some size.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+}
+
+/// A plan with a size.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    recipe: Recipe,
+    plan: Arc<Plan>,
+    chunk_sizes: ChunkSizes,
+    whole: OnceLock<Arc<Schedule>>,
+}
+
+impl Planned {
+    /// The plan of a recipe for the recipe's own size.
+    pub fn new(recipe: Recipe, plan: Arc<Plan>) -> Self {
+        let n_chunks = plan.orbits.representatives().n_chunks();
+        let chunk_sizes = ChunkSizes::of(&recipe.problem(), n_chunks);
+        Self {
+            recipe,
+            plan,
+            chunk_sizes,
+            whole: OnceLock::new(),
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the schedule is about.
+    pub fn outline(&self) -> Outline<'_> {
+        Outline {
+            sizes: &self.chunk_sizes,
+            ..self.plan.orbits.representatives().outline()
+        }
+    }
+
+    /// The sizes of the plan's operations: one per distinct size, in bytes.
+    pub fn sizes(&self) -> Vec<(u128, u64)> {
+        let each = self.plan.chunks_of_size.iter();
+        each.map(|&count| self.chunk_sizes.size_of_chunks(count))
+            .collect()
+    }
+
+    /// The placement with these sizes.
+    pub fn placement(&self) -> Placement {
+        let mut placement = self.plan.placement.clone();
+        placement.workload.sizes = self.sizes();
+        placement
+    }
+
+    /// The schedule written out.
+    pub fn schedule(&self) -> Result<&Arc<Schedule>, PlanError> {
+        if let Some(whole) = self.whole.get() {
+            return Ok(whole);
+        }
+        let whole = Arc::new(self.recipe.schedule()?);
+        Ok(self.whole.get_or_init(|| whole))
+    }
+}
