@@ -206,9 +206,7 @@ def test_a_rule_is_compared_with_the_best() -> None:
     assert table["best_ps"].to_list() == best["time_ps"].to_list()
     assert (table["slowdown"] >= 1).all()
     for size_bytes, time_ps in table.select("size_bytes", "time_ps").rows():
-        ring = cm.simulate(
-            FABRIC, "all_reduce", size_bytes=size_bytes, ranks=8, algorithm="ring"
-        )
+        ring = cm.simulate(FABRIC, "all_reduce", size_bytes=size_bytes, ranks=8, algorithm="ring")
         assert ring.time_ps == time_ps
     with pytest.raises(cm.ArgumentError, match="did you mean hccl-a3"):
         cm.tune(FABRIC, "all_reduce", [64], ranks=8, rule="hccl-a9")

@@ -49,9 +49,7 @@ def decide(
     endpoints: list[int],
     size_bytes: int,
 ) -> tuple[str, str, dict[str, int | str]] | None: ...
-def hccl_algo(
-    collective: str, algorithm: str, options: dict[str, int | str]
-) -> str | None: ...
+def hccl_algo(collective: str, algorithm: str, options: dict[str, int | str]) -> str | None: ...
 def presets() -> _Columns: ...  # name, title, endpoints, parameters, source
 
 # collective, algorithm, summary, constraint, options, steps, bytes_per_rank, source: a row per pair

@@ -101,9 +101,7 @@ def tune(
     asking = {"ranks": ranks, **question}
     cases = [_case(fabric, name, each, asking) for each in checked]
     if rule is not None:
-        decisions = [
-            _decision(fabric, text(rule, "rule"), name, each, asking) for each in checked
-        ]
+        decisions = [_decision(fabric, text(rule, "rule"), name, each, asking) for each in checked]
         contest = _ranked(checked, *_core.tune(cases, False, n_threads))  # noqa: FBT003
         return _compared(decisions, contest, n_threads)
     return _ranked(checked, *_core.tune(cases, everybody, n_threads))
@@ -130,7 +128,12 @@ def _decision(
         raise UnsupportedError(f"rule {rule!r} does not decide {collective} on these ranks")
     choice, algorithm, options = decided
     asked = ask(fabric.n_endpoints, collective, keywords | options | {"algorithm": algorithm})
-    case = asked.question.case(fabric.core, asked.settings.core())
+    try:
+        case = asked.question.case(fabric.core, asked.settings.core())
+    except ArgumentError as error:
+        raise UnsupportedError(
+            f"rule {rule!r} takes {choice}, for which this version has no algorithm: {error}"
+        ) from None
     row = Row(fabric, asked, case, None)
     return _Decision(size_bytes, rule, choice, algorithm, options, row)
 
@@ -154,9 +157,7 @@ def _compared(
             "rule": pl.Series([each.rule for each in decisions], dtype=pl.String),
             "choice": pl.Series([each.choice for each in decisions], dtype=pl.String),
             "algorithm": pl.Series([each.algorithm for each in decisions], dtype=pl.String),
-            "options": pl.Series(
-                [json.dumps(each.options) for each in decisions], dtype=pl.String
-            ),
+            "options": pl.Series([json.dumps(each.options) for each in decisions], dtype=pl.String),
             "time_ps": pl.Series(batch.time_ps, dtype=pl.Int64),
             "best_algorithm": best["algorithm"],
             "best_options": best["options"],

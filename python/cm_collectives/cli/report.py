@@ -68,7 +68,7 @@ def run(chosen: argparse.Namespace) -> int:
     lines = [
         f"# All algorithms on {fabric.name}",
         "",
-        "Written by `cm-collectives report`. Efficiency is the lower bound of any algorithm and any",
+        "Written by `cm-collectives report`. Efficiency: the lower bound of any algorithm and any",
         "routing over the time. Others: their time over the best one's; `>` where a lower bound",
         f"showed that they cannot win, and they were not run to their end. {RULE} is a model of",
         "HCCL's choice, with our algorithms for its own.",
