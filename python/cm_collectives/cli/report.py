@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cm_collectives.errors import UnsupportedError
+
 from .nccl import parse_size, size_range
 from .output import write
 from .parser import Parser, add_fabric_flags, machine
@@ -85,13 +87,13 @@ def _section(fabric: cm.Fabric, collective: str, n_ranks: int, sizes: list[int])
     from cm_collectives import simulate, tune
 
     contest = tune(fabric, collective, sizes, n_ranks)
-    rule = tune(fabric, collective, sizes, n_ranks, rule=RULE)
+    rule = [_ruled(fabric, collective, n_ranks, size_bytes) for size_bytes in sizes]
     yield f"## {collective}, {n_ranks} ranks"
     yield ""
     yield f"| size | best | us | efficiency | others | {RULE} |"
     yield "| --: | --- | --: | --: | --- | --- |"
     winners: list[tuple[str, int]] = []
-    for size_bytes, ruled in zip(sizes, rule.iter_rows(named=True), strict=True):
+    for size_bytes, choice in zip(sizes, rule, strict=True):
         rows = contest.filter(size_bytes=size_bytes)
         best = rows.row(0, named=True)
         run = simulate(
@@ -104,7 +106,6 @@ def _section(fabric: cm.Fabric, collective: str, n_ranks: int, sizes: list[int])
         )
         name = _named(best["algorithm"], best["options"])
         share = "" if run.efficiency is None else f"{run.efficiency:.1%}"
-        choice = f"{_named(ruled['algorithm'], ruled['options'])}: {ruled['slowdown']:.3g}"
         yield (
             f"| {_size(size_bytes)} | {name} | {run.time_s * 1e6:.5g} | {share} | "
             f"{', '.join(_others(rows))} | {choice} |"
@@ -113,6 +114,17 @@ def _section(fabric: cm.Fabric, collective: str, n_ranks: int, sizes: list[int])
     yield ""
     yield f"Where each wins: {', '.join(_ranges(winners))}."
     yield ""
+
+
+def _ruled(fabric: cm.Fabric, collective: str, n_ranks: int, size_bytes: int) -> str:
+    """Return what the rule takes and its time over the best one's; "-" where we have no such."""
+    from cm_collectives import tune
+
+    try:
+        row = tune(fabric, collective, [size_bytes], n_ranks, rule=RULE).row(0, named=True)
+    except UnsupportedError:
+        return "-"
+    return f"{_named(row['algorithm'], row['options'])} {row['slowdown']:.3g}"
 
 
 def _others(rows: pl.DataFrame) -> Iterator[str]:
