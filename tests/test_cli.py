@@ -314,3 +314,18 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("link,src,dst")
+
+
+def test_a_machine_is_exported_and_used_as_a_file(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "small.toml"
+    assert (
+        run("fabric", "export", "cm384", "--param", "nodes=2", "--table", "toml", "-o", path) == 0
+    )
+    assert cm.Fabric.from_toml(path) == cm.Fabric.preset("cm384", nodes=2)
+    assert run("fabric", "show", path) == 0
+    assert "32 endpoints" in capsys.readouterr().out
+    assert failure(capsys, "fabric", "show", path, "--param", "nodes=2")[0] == 2
+    path.write_text('schema = "cm.fabric/1"\nnode = 3\n')
+    status, line = failure(capsys, "fabric", "show", path)
+    assert status == 2
+    assert "unknown key 'node'; did you mean nodes?" in line

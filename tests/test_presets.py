@@ -135,3 +135,80 @@ def test_all_to_all_over_k_supernodes_is_bound_by_the_rdma_plane(k: int) -> None
 
 def check_of_ring(result: cm.Result, n: int, rate: float, passes: int = 2) -> None:
     check(result, passes * (n - 1) / n * S / rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [(name, rate) for name, rate in NVLINK.items() if name != "hgx_a100"]
+)
+def test_nvls_loads_each_port_once_and_one_nth(name: str, rate: float) -> None:
+    # Each rank sends its S to be added up, and its nth to be multicast; it receives as much. Of K
+    # chunks the first is only added up and the last only multicast: 2 S/K, and (1 + 1/n) S/K for
+    # each step between.
+    fabric = line_rate(name)
+    n, chunks = fabric.n_endpoints, 16
+    r = cm.simulate(fabric, "all_reduce", size_bytes=S, algorithm="nvls", chunks=chunks)
+    check(r, (2 + (chunks - 1) * (1 + 1 / n)) * S / chunks / rate)
+    ports = r.links.filter(pl.col("src").str.contains("gpu"))
+    assert ports.group_by("src").agg(pl.col("bytes").sum())["bytes"].to_list() == pytest.approx(
+        [(1 + 1 / n) * S] * n
+    )
+    assert "reduced in the network, busiest link" in repr(r)
+    assert "busbw may pass the rate of the links" in r.explain()
+    assert r.certificate().check()
+
+
+def test_nvls_passes_the_rate_of_the_links() -> None:
+    # 64 chunks, the default: busbw = 2 (n-1)/n / ((2 + 63 * 73/72) / 64) = 1.9146 of 900 GB/s; a
+    # ring has 1. The busiest link carries (1 + 1/n) S in that time: 0.9856 of what it could.
+    r = cm.simulate(line_rate("gb200_nvl72"), "all_reduce", size_bytes=S, algorithm="nvls")
+    assert r.busbw_Bps == pytest.approx(2 * 71 / 72 * 64 / (2 + 63 * 73 / 72) * 900e9, rel=1e-9)
+    assert r.busbw_Bps is not None
+    assert r.busbw_Bps > 900e9
+    assert r.links["utilisation"].max() == pytest.approx(73 / 72 * 64 / (2 + 63 * 73 / 72))
+
+
+@pytest.mark.parametrize(("collective", "passes"), [("all_gather", 1), ("reduce_scatter", 1)])
+def test_half_an_nvls_all_reduce_fills_one_direction(collective: str, passes: int) -> None:
+    # All parts come down every port once: S; one nth goes up. The other way round to scatter.
+    r = cm.simulate(line_rate("hgx_b200"), collective, size_bytes=S, algorithm="nvls")
+    check(r, passes * S / 900e9)
+
+
+def test_nvls_works_on_some_ranks_and_through_two_tiers() -> None:
+    # In one chunk the two halves do not overlap.
+    ranks = [1, 4, 6]
+    r = cm.simulate(
+        line_rate("hgx_h100"), "all_reduce", size_bytes=S, ranks=ranks, algorithm="nvls", chunks=1
+    )
+    check(r, 2 * S / 450e9)
+    # One GPU of each of four boxes and two rails, so leaves and spines add up: 50 GB/s a NIC.
+    fabric = line_rate("dgx_superpod", nodes=4)
+    r = cm.simulate(fabric, "all_reduce", size_bytes=S, ranks=[0, 9, 16, 25], algorithm="nvls")
+    check(r, (2 + 63 * 5 / 4) / 64 * S / 50e9)
+    up = r.links.filter(pl.col("link") == "unit0/leaf0->spine00")["bytes"].item()
+    # Two ranks' parts go up to the other rail, reduced to one stream: 2/4 S; then the two parts
+    # of this rail are multicast: 2/4 S more; a quarter of it over each of four spines.
+    assert up == pytest.approx(S / 4)
+
+
+def test_auto_finds_nvls_where_switches_can_and_names_the_switch_where_not() -> None:
+    r = cm.simulate(line_rate("hgx_h100"), "all_reduce", size_bytes=S)
+    assert r.algorithm == "nvls"
+    for fabric in (line_rate("hgx_a100"), cm.Fabric.preset("cm384", nodes=1)):
+        with pytest.raises(cm.UnsupportedError, match=r"switch '.*' does not reduce and multicast"):
+            cm.simulate(fabric, "all_reduce", size_bytes=S, algorithm="nvls")
+        assert cm.simulate(fabric, "all_reduce", size_bytes=S).algorithm != "nvls"
+        schedule = cm.schedule("all_reduce", "nvls", ranks=4, size_bytes=S)
+        with pytest.raises(cm.UnsupportedError, match="does not reduce and multicast"):
+            cm.simulate(fabric, schedule, ranks=4)
+    with pytest.raises(cm.UnsupportedError, match="need routing 'spray'"):
+        cm.simulate(
+            line_rate("hgx_h100"), "all_reduce", size_bytes=S, algorithm="nvls", routing="hash"
+        )
+
+
+def test_a_degraded_chip_slows_nvls_by_its_share() -> None:
+    # One of two chips at half its rate keeps its half of every stream, and takes twice as long.
+    fabric = line_rate("hgx_b200").degrade({"nvswitch1": 0.5})
+    r = cm.simulate(fabric, "all_reduce", size_bytes=S, algorithm="nvls")
+    assert r.time_s == pytest.approx(2 * (2 + 63 * 9 / 8) / 64 * S / 900e9, rel=1e-9)

@@ -89,6 +89,7 @@ FRAMES = {
             "kind": TEXT,
             "endpoint": INT,
             "reduction_rate_Bps": INT,
+            "in_network": pl.Boolean,
             "package": TEXT,
             "node_group": TEXT,
             "supernode": TEXT,

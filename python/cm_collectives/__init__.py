@@ -13,6 +13,7 @@ sharing without rounding, and integer picoseconds at every border.
 
 from ._core import __version__
 from .collectives import Schedule, algorithms, schedule
+from .compare import compare, specs, winners
 from .errors import (
     ArgumentError,
     CmError,
@@ -22,7 +23,9 @@ from .errors import (
     VerifyError,
 )
 from .fabric import Fabric, presets, routings
+from .failures import failures
 from .result import Certificate, Result
+from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
 from .sweep import grid, sweep
 from .team import Team
@@ -44,13 +47,18 @@ __all__ = [
     "VerifyError",
     "__version__",
     "algorithms",
+    "compare",
+    "failures",
     "grid",
+    "over_seeds",
     "presets",
     "routings",
     "schedule",
     "show_versions",
     "simulate",
     "simulate_flows",
+    "specs",
     "sweep",
     "tune",
+    "winners",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache, partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex
 
 from . import _core
 from .arguments import algorithm_options, ask, endpoints, integer, size_array, text
-from .errors import ArgumentError
+from .errors import ArgumentError, LimitError, SpecError
 from .frames import Column, collected, from_frame, to_frame
 from .team import Team
 
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .arguments import Ranks, Size
+    from .formats.fabric_toml import Parsed
 
 PS_PER_S = 1e12
+
+# A fabric of more links than this is built only if asked for; at about 100 bytes each, 1 GB.
+DEFAULT_MAX_LINKS = 10**7
+# Links are numbered by 32 bits.
+MAX_LINKS = 2**32 - 1
 
 # Answers that a fabric remembers; at about 200 bytes each, 13 MB.
 MEMO_SIZE = 65_536
@@ -42,6 +49,7 @@ _NODE_COLUMNS = (
     Column("kind", "text"),
     Column("endpoint", "integer", required=False, nullable=True),
     Column("reduction_rate_Bps", "integer", required=False, nullable=True),
+    Column("in_network", "bool", required=False),
 )
 _LINK_ORDER = (
     "link",
@@ -85,7 +93,7 @@ def routings() -> pl.DataFrame:
     Examples
     --------
     >>> cm.routings()["routing"].to_list()
-    ['spray', 'hash', 'dest', 'plane']
+    ['spray', 'hash', 'dest', 'plane', 'adaptive']
     """
     return to_frame(_core.routings())
 
@@ -169,7 +177,139 @@ class Fabric:
         return _preset(name, **params)  # type: ignore[arg-type] # hashable, as was asked above
 
     @staticmethod
-    def from_frames(nodes: pl.DataFrame, links: pl.DataFrame, *, name: str = "custom") -> Fabric:
+    def from_toml(source: str | PathLike[str], *, max_links: int = DEFAULT_MAX_LINKS) -> Fabric:
+        """Return a machine described by a file of the schema cm.fabric/1.
+
+        The schema is explained in the guide; `cm_collectives/schemas/fabric-1.json` is it as a JSON
+        Schema. Nodes, links and groups may be written by ranges, `"gpu{0..7}"`; rates as "400 Gb/s"
+        or `rate_Bps`, latencies as "350 ns" or `latency_ps`.
+
+        Parameters
+        ----------
+        source : str or path
+            A path, or the text itself if it has a line break.
+        max_links : int
+            More links than this are refused.
+
+        Returns
+        -------
+        Fabric
+
+        Raises
+        ------
+        SpecError
+            If the text breaks a rule: the message names the table, its line and the key.
+        LimitError
+            If there are more than `max_links` links.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.from_toml('''
+        ... schema = "cm.fabric/1"
+        ... [[nodes]]
+        ... name = "gpu{0..7}"
+        ... kind = "endpoint"
+        ... [[nodes]]
+        ... name = "switch"
+        ... kind = "switch"
+        ... [[links]]
+        ... src = "gpu{0..7}"
+        ... dst = "switch"
+        ... rate = "400 Gb/s"
+        ... latency = "350 ns"
+        ... ''')
+        >>> fabric.n_endpoints, len(fabric.links), fabric.links["rate_Bps"].max()
+        (8, 16, 50000000000)
+        """
+        from .formats import fabric_toml
+
+        limit = integer(max_links, "max_links", 1, MAX_LINKS)
+        content, origin = _content(source, "source")
+        fabric = _from_parsed(fabric_toml.parse(content, origin, limit), origin)
+        parts = fabric.core.parts()
+        if len(parts) > 1:
+            raise SpecError(f"{origin}: links: no way joins {parts[0]!r} and {parts[1]!r}")
+        return fabric
+
+    def to_toml(self) -> str:
+        """Return the machine as a file of the schema cm.fabric/1; `from_toml` gives an equal one.
+
+        Raises
+        ------
+        SpecError
+            If a name reads as a range, such as "gpu{0..7}".
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("hgx_h100")
+        >>> cm.Fabric.from_toml(fabric.to_toml()) == fabric
+        True
+        """
+        from .formats import fabric_toml_writer
+
+        return fabric_toml_writer.render(self.name, self.nodes, self.links)
+
+    @staticmethod
+    def from_networkx(
+        graph: object,
+        *,
+        name: str = "custom",
+        levels: Sequence[str] = (),
+        max_links: int = DEFAULT_MAX_LINKS,
+    ) -> Fabric:
+        """Return a machine described by a graph of the networkx package.
+
+        Nodes have the attribute `kind` and edges `rate` or `rate_Bps` and `latency` or
+        `latency_ps`, and further ones as the tables of `from_toml` do; an edge without direction is
+        a link each way.
+
+        Parameters
+        ----------
+        graph : networkx.Graph or networkx.DiGraph
+            Nodes are named by their text.
+        name : str
+            What `Fabric.name` says.
+        levels : sequence of str
+            Node attributes that give the container at each level, innermost first.
+        max_links : int
+            More links than this are refused.
+
+        Returns
+        -------
+        Fabric
+
+        Raises
+        ------
+        SpecError
+            If an attribute is missing, unknown or wrong.
+        LimitError
+            If there are more than `max_links` links.
+
+        Examples
+        --------
+        >>> import networkx as nx
+        >>> graph = nx.star_graph(4)
+        >>> nx.set_node_attributes(graph, "endpoint", "kind")
+        >>> graph.nodes[0]["kind"] = "switch"
+        >>> nx.set_edge_attributes(graph, "400 Gb/s", "rate")
+        >>> nx.set_edge_attributes(graph, "1 us", "latency")
+        >>> cm.Fabric.from_networkx(graph).n_endpoints
+        4
+        """
+        from .formats import networkx
+
+        limit = integer(max_links, "max_links", 1, MAX_LINKS)
+        parsed = networkx.parse(graph, text(name, "name"), levels, limit)
+        return _from_parsed(parsed, "graph")
+
+    @staticmethod
+    def from_frames(
+        nodes: pl.DataFrame,
+        links: pl.DataFrame,
+        *,
+        name: str = "custom",
+        max_links: int = DEFAULT_MAX_LINKS,
+    ) -> Fabric:
         """Return a machine described by two frames.
 
         Endpoints are numbered in the order of their rows. Switches forward, and NICs between their
@@ -179,7 +319,8 @@ class Fabric:
         ----------
         nodes : polars.DataFrame
             `node` (String, unique), `kind` (String: "endpoint", "cpu", "nic" or "switch").
-            Optional: `reduction_rate_Bps` (integer, or null for no limit). Each other text column
+            Optional: `reduction_rate_Bps` (integer, or null for no limit), `in_network` (Boolean,
+            true for switches that reduce and multicast). Each other text column
             is a level of containers, innermost first, null where a node is in none; the level
             "node" is the column `node_group`. A column `endpoint` is ignored.
         links : polars.DataFrame
@@ -189,6 +330,8 @@ class Fabric:
             that only pinned routes use). A column `link` is ignored.
         name : str
             What `Fabric.name` says.
+        max_links : int
+            More links than this are refused.
 
         Returns
         -------
@@ -198,6 +341,8 @@ class Fabric:
         ------
         ArgumentError
             If a column is missing, unknown, of the wrong dtype or null, or a value is wrong.
+        LimitError
+            If there are more than `max_links` links.
 
         Examples
         --------
@@ -217,6 +362,11 @@ class Fabric:
         node_columns.pop("endpoint", None)
         for level in levels:
             node_columns[level.name] = [each or "" for each in node_columns[level.name]]
+        links = collected(links, "links")
+        if len(links) > integer(max_links, "max_links", 1, MAX_LINKS):
+            raise LimitError(
+                f"links: {len(links)} rows; the limit is max_links={max_links}, which may be raised"
+            )
         link_columns = from_frame(links, "links", [*_LINK_COLUMNS, _DERIVED_LINK_COLUMN])
         link_columns.pop("link", None)
         for columns, column in ((node_columns, "reduction_rate_Bps"), (link_columns, "plane")):
@@ -263,8 +413,9 @@ class Fabric:
         """Endpoints, CPUs, NICs and switches.
 
         One row per node: `node`, `kind` (String), `endpoint` (Int64, its number as a rank; null for
-        the others), `reduction_rate_Bps` (Int64, null for no limit), and a String column per level
-        of containers, innermost first (null outside of them); the level "node" is `node_group`.
+        the others), `reduction_rate_Bps` (Int64, null for no limit), `in_network` (Boolean, true
+        for switches that reduce and multicast), and a String column per level of containers,
+        innermost first (null outside of them); the level "node" is `node_group`.
 
         Examples
         --------
@@ -293,7 +444,7 @@ class Fabric:
         if which not in self._frames:
             if which == "nodes":
                 columns = self.core.nodes()
-                nullable = [name for name in columns if name not in ("node", "kind")]
+                nullable = [name for name in columns if name not in ("node", "kind", "in_network")]
                 self._frames[which] = to_frame(columns, nullable)
             else:
                 columns = self.core.links()
@@ -309,9 +460,9 @@ class Fabric:
         Parameters
         ----------
         factors : mapping of str to float
-            From a link ("node03/die05->node03/l1.2"), a node (all its links) or a glob pattern over
-            these names ("l2.2.*") to a factor in 0..1 of the live rate. Where several match, they
-            multiply.
+            From a link ("node03/die05->node03/l1.2"), a node (all its links), a glob pattern over
+            these names ("l2.2.*"), a plane ("plane:3") or a container of a level ("node:3", all its
+            nodes) to a factor in 0..1 of the live rate. Where several match, they multiply.
 
         Returns
         -------
@@ -368,13 +519,15 @@ class Fabric:
             return self.core.endpoint_index(value)
         return integer(value, name, 0, self.n_endpoints - 1)
 
-    def team(self, ranks: Ranks | None = None) -> Team:
-        """Return the ranks with their levels (on CM384: package, node, supernode).
+    def team(self, ranks: Ranks | str | PathLike[str] | None = None) -> Team:
+        r"""Return the ranks with their levels (on CM384: package, node, supernode).
 
         Parameters
         ----------
-        ranks : int or sequence of int, optional
-            The first n endpoints, or endpoints in rank order; all by default.
+        ranks : int, sequence of int or path, optional
+            The first n endpoints, or endpoints in rank order; all by default. A path, or text with
+            a line break, is an HCCL rank table (JSON) or a host file of MPI: hosts are the nodes of
+            the same name, or the nodes in order, and device i or slot i is endpoint i of a node.
 
         Returns
         -------
@@ -384,14 +537,34 @@ class Fabric:
         ------
         ArgumentError
             If an endpoint does not exist or appears twice.
+        SpecError
+            If a file breaks a rule: the message names the place.
 
         Examples
         --------
         >>> cm.Fabric.preset("cm384").team(768).grid(tp=16, dp=48)
         Team(768 ranks: 384 x package, 48 x node, 1 x supernode, 48 x tp, 16 x dp)
+        >>> cm.Fabric.preset("cm384").team("node07 slots=2\nnode03 slots=2\n").ranks
+        (112, 113, 48, 49)
         """
+        if isinstance(ranks, (str, PathLike)):
+            from .formats import placement
+
+            content, origin = _content(ranks, "ranks")
+            ranks = placement.parse(content, origin, self._hosts())
         chosen = endpoints(ranks, self.n_endpoints)
         return Team(chosen, dict(self.core.levels(chosen)))
+
+    def _hosts(self) -> dict[str, list[int]]:
+        """Return the endpoints of each node, by what their names have in common: "node03"."""
+        team = self.team()
+        if "node" not in team.levels:
+            return {}
+        names = self.nodes.filter(kind="endpoint")["node"]
+        return {
+            names[group[0]].rpartition("/")[0] or f"node{index}": group
+            for index, group in enumerate(team.groups("node"))
+        }
 
     def time_ps(
         self,
@@ -598,6 +771,42 @@ def _make_preset(name: str, params: Mapping[str, object]) -> Fabric:
 
 def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:
     return _preset(name, **params)
+
+
+def _content(source: str | PathLike[str], name: str) -> tuple[str, str]:
+    """Return the text of a path or of the text itself, and what to call it."""
+    if isinstance(source, str) and "\n" in source:
+        return source, "text"
+    if not isinstance(source, (str, PathLike)):
+        raise ArgumentError(f"{name} must be a path, or text with a line break, got {source!r}")
+    from pathlib import Path
+
+    try:
+        return Path(source).read_text(encoding="utf-8"), str(source)
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{source}: is no UTF-8 text: {error}") from None
+
+
+def _from_parsed(parsed: Parsed, origin: str) -> Fabric:
+    import numpy as np
+
+    def numbers(values: list[int | None]) -> NDArray[np.int64]:
+        return np.array([-1 if value is None else value for value in values], dtype=np.int64)
+
+    nodes = {
+        key: numbers(values) if key == "reduction_rate_Bps" else [each or "" for each in values]
+        for key, values in parsed.nodes.items()
+    }
+    links = {
+        key: numbers(values) if key.endswith(("_Bps", "_ps")) or key == "plane" else values
+        for key, values in parsed.links.items()
+    }
+    nodes["in_network"] = np.array(parsed.nodes["in_network"], dtype=np.bool_)
+    links["ordinary"] = np.array(parsed.links["ordinary"], dtype=np.bool_)
+    try:
+        return Fabric(_core.Fabric.from_columns(parsed.name, nodes, links))
+    except ArgumentError as error:
+        raise SpecError(f"{origin}: {error}") from None
 
 
 def _factor(selector: object, factor: object) -> float:

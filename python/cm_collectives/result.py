@@ -38,13 +38,13 @@ class _Answer(NamedTuple):
     """The numbers of a run; a pickled result carries them, and its digest."""
 
     time_ps: int
-    bound_ps: int
-    route_bound_ps: int
     exactness: str
     engine: str
     n_events: int
     algorithms: tuple[str, ...]
     options: tuple[tuple[str, int | str], ...]
+    # Where switches reduce or multicast, busbw is no rate of a link: this is, as a share of it.
+    busiest_link: float | None = None
 
 
 def algbw(volume_bytes: float | None, time_ps: int) -> float | None:
@@ -73,9 +73,9 @@ def efficiency(bound_ps: int, time_ps: int) -> float | None:
 class Result:
     """The answer of `cm.simulate` or `cm.simulate_flows`.
 
-    Numbers are there at once; frames are made when they are first asked for. A result is immutable
-    and compares by `digest`. A pickled copy carries the numbers and its question, and runs it again
-    when a frame is asked for; the bits are the same.
+    Times are there at once; bounds and frames are made when they are first asked for. A result is
+    immutable and compares by `digest`. A pickled copy carries the numbers and its question, and
+    runs it again when a frame is asked for; the bits are the same.
 
     Examples
     --------
@@ -88,7 +88,16 @@ class Result:
     (1000000000, 'ring', 'exact')
     """
 
-    __slots__ = ("_answer", "_asked", "_digest", "_extra", "_frames", "_replay", "_run")
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_bounds",
+        "_digest",
+        "_extra",
+        "_frames",
+        "_replay",
+        "_run",
+    )
 
     def __init__(
         self,
@@ -97,6 +106,7 @@ class Result:
         *,
         extra: pl.DataFrame | None = None,
         answer: _Answer | None = None,
+        bounds: tuple[int, int] | None = None,
         digest: str | None = None,
     ) -> None:
         self._asked = asked
@@ -105,7 +115,14 @@ class Result:
         self._frames: dict[str, pl.DataFrame] = {}
         self._run: _core.Run | None = None
         self._digest = digest
+        self._bounds = bounds
         self._answer = answer or _answer_of(self._again())
+
+    def _both_bounds(self) -> tuple[int, int]:
+        if self._bounds is None:
+            run = self._again()
+            self._bounds = (run.bound_ps, run.route_bound_ps)
+        return self._bounds
 
     def _again(self) -> _core.Run:
         if self._run is None:
@@ -136,7 +153,8 @@ class Result:
         """`algbw_Bps` times the factor of nccl-tests, which makes it comparable with a link rate.
 
         2(n-1)/n for all_reduce; (n-1)/n for reduce_scatter, all_gather, all_to_all, gather and
-        scatter; 1 for broadcast, reduce and send_recv. None where `algbw_Bps` is.
+        scatter; 1 for broadcast, reduce and send_recv. None where `algbw_Bps` is. Where switches
+        reduce or multicast it may pass the rate of the links; `repr` and `explain` say so.
         """
         if self._asked.collective is None:
             return None
@@ -148,17 +166,17 @@ class Result:
 
         0 for flows, which are no collective.
         """
-        return self._answer.bound_ps
+        return self._both_bounds()[0]
 
     @property
     def route_bound_ps(self) -> int:
         """Picoseconds below which this schedule on these routes cannot come."""
-        return self._answer.route_bound_ps
+        return self._both_bounds()[1]
 
     @property
     def efficiency(self) -> float | None:
         """`bound_ps / time_ps`, in 0..1; None where the time is 0."""
-        return efficiency(self._answer.bound_ps, self._answer.time_ps)
+        return efficiency(self.bound_ps, self._answer.time_ps)
 
     @property
     def exactness(self) -> str:
@@ -282,7 +300,14 @@ class Result:
         bound         15.3061 us   any algorithm on any routes, by the links into node00/die00
         efficiency        81.0 %   only another schedule or other routes can be faster
         """
-        return self._again().explain()
+        told = self._again().explain()
+        busiest = self._answer.busiest_link
+        if busiest is None:
+            return told
+        return (
+            f"{told}\nin network    switches reduce and multicast, so busbw may pass the rate of "
+            f"the links; the busiest is {busiest:.1%} used"
+        )
 
     def certificate(self) -> Certificate:
         """Return the proof that the rates were max-min fair at all times.
@@ -365,6 +390,7 @@ class Result:
             "bound_ps": self.bound_ps,
             "route_bound_ps": self.route_bound_ps,
             "efficiency": self.efficiency,
+            "in_network_busiest_link": self._answer.busiest_link,
             "exactness": self.exactness,
             "events": self.n_events,
             "digest": self.digest,
@@ -380,7 +406,9 @@ class Result:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the numbers and the question."""
-        return _unpickled, (self._asked, self._replay, self._extra, self._answer, self.digest)
+        bounds = self._both_bounds()
+        numbers = (self._answer, bounds, self.digest)
+        return _unpickled, (self._asked, self._replay, self._extra, numbers)
 
     def __repr__(self) -> str:
         """Tell the question, the time, the bandwidths and how close to the bound it is."""
@@ -390,6 +418,9 @@ class Result:
                 f"algbw {self.algbw_Bps / 1e9:.4g} GB/s",
                 f"busbw {self.busbw_Bps / 1e9:.4g} GB/s",
             ]
+        busiest = self._answer.busiest_link
+        if busiest is not None:
+            parts.append(f"reduced in the network, busiest link {busiest:.1%} used")
         if self.efficiency is not None and self.bound_ps > 0:
             parts.append(f"{self.efficiency:.1%} of the bound")
         return (
@@ -412,20 +443,28 @@ _NULLABLE = ("plane", "step", "resource", "level", "op", "algorithm")
 def _answer_of(run: _core.Run) -> _Answer:
     return _Answer(
         time_ps=run.time_ps,
-        bound_ps=run.bound_ps,
-        route_bound_ps=run.route_bound_ps,
         exactness=run.exactness,
         engine=run.engine,
         n_events=run.n_events,
         algorithms=tuple(run.algorithms),
         options=tuple(run.options.items()),
+        busiest_link=run.max_utilisation() if run.is_in_network and _is_timed(run) else None,
     )
 
 
+def _is_timed(run: _core.Run) -> bool:
+    """Return whether the engine simulated; bounds say nothing about links."""
+    return run.engine != "bound"
+
+
 def _unpickled(
-    asked: Asked, replay: Replay, extra: pl.DataFrame | None, answer: _Answer, digest: str
+    asked: Asked,
+    replay: Replay,
+    extra: pl.DataFrame | None,
+    numbers: tuple[_Answer, tuple[int, int], str],
 ) -> Result:
-    return Result(asked, replay, extra=extra, answer=answer, digest=digest)
+    answer, bounds, digest = numbers
+    return Result(asked, replay, extra=extra, answer=answer, bounds=bounds, digest=digest)
 
 
 class Certificate:

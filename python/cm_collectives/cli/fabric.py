@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .output import add_output_flags, format_of, table, write_frame
+from .output import add_output_flags, format_of, table, write, write_frame
 from .parser import add_fabric_flags, machine
 
 if TYPE_CHECKING:
@@ -28,10 +28,16 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     add_fabric_flags(show, positional=True)
     show.set_defaults(run=run_show)
 
-    export = actions.add_parser("export", help="write every link, or every node, of a machine")
+    export = actions.add_parser(
+        "export", help="write every link, or every node, of a machine, or all of it as cm.fabric/1"
+    )
     add_fabric_flags(export, positional=True)
     export.add_argument(
-        "--table", choices=("links", "nodes"), default="links", dest="which", help="default: links"
+        "--table",
+        choices=("links", "nodes", "toml"),
+        default="links",
+        dest="which",
+        help="default: links; toml is the whole machine in the schema cm.fabric/1",
     )
     add_output_flags(export)
     export.set_defaults(run=run_export)
@@ -81,8 +87,11 @@ def _link_counts(links: pl.DataFrame) -> pl.DataFrame:
 
 
 def run_export(chosen: argparse.Namespace) -> int:
-    """Write the links or the nodes of a machine."""
+    """Write the links or the nodes of a machine, or all of it."""
     fabric = machine(chosen)
+    if chosen.which == "toml":
+        write(fabric.to_toml().encode(), chosen.output)
+        return 0
     frame = fabric.links if chosen.which == "links" else fabric.nodes
     about = {"fabric": fabric.name, "fabric_digest": fabric.digest, "table": chosen.which}
     write_frame(frame, format_of(chosen.output, chosen.format), chosen.output, about)

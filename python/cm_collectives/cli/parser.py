@@ -32,7 +32,7 @@ def pairs(texts: list[str], flag: str) -> dict[str, int | str]:
 
 def add_fabric_flags(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
     """Add the flags that say which machine."""
-    about = "machine, see `cm-collectives fabric list`"
+    about = "machine, see `cm-collectives fabric list`, or a file of cm.fabric/1 (NAME.toml)"
     if positional:
         parser.add_argument("fabric", help=about)
     else:
@@ -55,11 +55,20 @@ def add_fabric_flags(parser: argparse.ArgumentParser, *, positional: bool = Fals
     )
 
 
-def machine(chosen: argparse.Namespace) -> cm.Fabric:
-    """Return the machine that the flags ask for."""
+def named_machine(name: str, params: dict[str, int | str]) -> cm.Fabric:
+    """Return the preset of that name, or the machine of that file."""
     from cm_collectives import Fabric
 
-    fabric = Fabric.preset(chosen.fabric, **pairs(chosen.param, "--param"))
+    if not name.endswith(".toml"):
+        return Fabric.preset(name, **params)
+    if params:
+        raise ArgumentError(f"--param is for presets; {name!r} is a file")
+    return Fabric.from_toml(name)
+
+
+def machine(chosen: argparse.Namespace) -> cm.Fabric:
+    """Return the machine that the flags ask for."""
+    fabric = named_machine(chosen.fabric, pairs(chosen.param, "--param"))
     factors = {}
     for text in chosen.degrade:
         selector, _, factor = text.rpartition("=")

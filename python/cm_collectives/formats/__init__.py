@@ -1,1 +1,1 @@
-"""Foreign formats, one file each."""
+"""Foreign and own file formats, one file each."""

@@ -55,6 +55,7 @@ fn place(fabric: &Fabric, schedule: &Schedule) -> Placement {
         schedule,
         nodes: &nodes,
         starts_ps: &[0],
+        is_in_network: false,
     }];
     placement::place(
         fabric,

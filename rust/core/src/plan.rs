@@ -79,6 +79,16 @@ impl Recipe {
         algorithms::schedule(self.algorithm, &self.problem())
     }
 
+    /// Whether there is something to do in chunks of equal sizes.
+    pub fn has_equal_chunks(&self) -> bool {
+        let is_equal = match self.payload {
+            Payload::Bytes(size_bytes) => size_bytes > 0 && self.split == Split::Exact,
+            Payload::None => true,
+            Payload::Counts(_) => false,
+        };
+        is_equal && self.team.n_ranks() > 1
+    }
+
     /// Whether another one differs in the number of bytes only.
     fn is_like(&self, other: &Self) -> bool {
         self.algorithm.name() == other.algorithm.name()
@@ -132,41 +142,29 @@ struct Entry {
     plan: Option<Arc<Plan>>,
 }
 
+/// A plan, or that there is none.
+struct Verdict(Option<Arc<Plan>>);
+
 #[derive(Default)]
 struct Plans(Mutex<Vec<Entry>>);
 
 impl Plan {
     /// The plan of a recipe, made or remembered; `None` if schedule and fabric share no symmetry.
     pub fn of(recipe: &Recipe, setting: &Setting) -> Result<Option<Arc<Self>>, Error> {
-        if !setting.layers.orbits || !setting.routing.is_symmetric() {
+        if !setting.layers.orbits || !setting.routing.is_symmetric() || !recipe.has_equal_chunks() {
             return Ok(None);
         }
-        if recipe.split != Split::Exact || matches!(recipe.payload, Payload::Counts(_)) {
+        if recipe.algorithm.is_in_network() {
             return Ok(None);
         }
-        let is_signal = recipe.payload == Payload::None;
-        if recipe.team.n_ranks() < 2 || (!is_signal && recipe.problem().size_bytes() == 0) {
-            return Ok(None);
-        }
-        let plans = setting.fabric.memo(setting.nodes, Plans::default);
-        let is_it = |entry: &&Entry| {
-            entry.routing == setting.name
-                && entry.start_ps == setting.start_ps
-                && entry.layers == setting.layers
-                && entry.recipe.is_like(recipe)
-        };
-        // Never waits, as the memo does not.
-        if let Ok(entries) = plans.0.try_lock()
-            && let Some(entry) = entries.iter().find(is_it)
-        {
-            let plan = entry.plan.clone();
-            drop(entries);
+        if let Some(Verdict(plan)) = Self::known(recipe, setting) {
             if let Some(plan) = &plan {
                 setting.check_memory(plan.placement.workload.n_ops() as u64)?;
             }
             return Ok(plan);
         }
         let plan = Self::make(recipe, setting)?.map(Arc::new);
+        let plans = setting.fabric.memo(setting.nodes, Plans::default);
         if let Ok(mut entries) = plans.0.try_lock() {
             if entries.len() == CAPACITY {
                 entries.remove(0);
@@ -180,6 +178,26 @@ impl Plan {
             });
         }
         Ok(plan)
+    }
+
+    /// What is remembered of a recipe: its plan, or that it has none.
+    fn known(recipe: &Recipe, setting: &Setting) -> Option<Verdict> {
+        let plans = setting.fabric.memo(setting.nodes, Plans::default);
+        let is_it = |entry: &&Entry| {
+            entry.routing == setting.name
+                && entry.start_ps == setting.start_ps
+                && entry.layers == setting.layers
+                && entry.recipe.is_like(recipe)
+        };
+        // Never waits, as the memo does not.
+        let entries = plans.0.try_lock().ok()?;
+        Some(Verdict(entries.iter().find(is_it)?.plan.clone()))
+    }
+
+    /// The plan of a recipe if it is remembered and takes at most so many operations.
+    pub fn quick(recipe: &Recipe, setting: &Setting, n_ops: usize) -> Option<Arc<Self>> {
+        let plan = Self::known(recipe, setting)?.0?;
+        (plan.prepared.n_ops() <= n_ops).then_some(plan)
     }
 
     fn make(recipe: &Recipe, setting: &Setting) -> Result<Option<Self>, Error> {

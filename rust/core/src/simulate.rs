@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use crate::algorithms;
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
@@ -355,6 +356,16 @@ impl Simulation {
             .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
     }
 
+    /// Whether switches did reductions or multicasts.
+    pub fn is_in_network(&self) -> bool {
+        match &self.work {
+            Work::Jobs(jobs) => jobs
+                .iter()
+                .any(|job| is_in_network(job.outline().algorithm)),
+            Work::Flows(_) => false,
+        }
+    }
+
     /// Events processed.
     pub fn n_events(&self) -> u64 {
         self.run.as_ref().map_or(0, Solved::n_events)
@@ -461,6 +472,11 @@ impl Simulation {
     }
 }
 
+/// Whether switches do the reductions and multicasts of an algorithm.
+fn is_in_network(algorithm: &str) -> bool {
+    algorithms::lookup(algorithm).is_ok_and(algorithms::Algorithm::is_in_network)
+}
+
 fn fits(time_ps: u128) -> Result<u64, Error> {
     let fits = i64::try_from(time_ps).map(|time| time as u64);
     fits.map_err(|_| Error::TimeOverflow { time_ps })
@@ -488,6 +504,7 @@ fn place(
                     schedule: job.schedule()?,
                     nodes,
                     starts_ps: &job.starts_ps,
+                    is_in_network: is_in_network(job.outline().algorithm),
                 });
             }
             let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);

@@ -49,8 +49,10 @@ fn expected_steps(name: &str, collective: Collective, n: u32, k: u32) -> u32 {
         ("ring", Collective::AllReduce) => 2 * (n - 1),
         // 3.12: n - 1 permutations.
         ("ring" | "shift" | "xor", _) => n - 1,
-        // 3.11: everything at once.
-        ("direct", _) => 1,
+        // One step adds up each of K chunks, the next one multicasts it.
+        ("nvls", Collective::AllReduce) => k + 1,
+        // 3.11: everything at once; either half of nvls.
+        ("direct" | "nvls", _) => 1,
         // 3.1: n - 2 + K.
         ("chain", _) => n - 2 + k,
         // 3.10: L, and K - 1 more where chunks are pipelined.
@@ -75,9 +77,9 @@ fn expected_sent(name: &str, collective: Collective, n: u32, v: u32) -> Option<u
         (v & v.wrapping_neg()).min(n - v)
     };
     Some(match (name, collective) {
-        ("ring", Collective::AllReduce) => 2 * (n - 1),
+        ("ring" | "nvls", Collective::AllReduce) => 2 * (n - 1),
         ("direct", Collective::SendRecv) => n * u64::from(v == 0),
-        ("ring" | "direct" | "shift" | "xor", _) => n - 1,
+        ("ring" | "direct" | "shift" | "xor" | "nvls", _) => n - 1,
         // Everybody but the last (broadcast) or the root (reduce) sends the vector once.
         ("chain", Collective::Broadcast) => n * u64::from(v < n - 1),
         ("chain" | "binomial_tree", Collective::Reduce) => n * u64::from(v > 0),

@@ -128,6 +128,7 @@ fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]
                     schedule: &schedule,
                     nodes: &nodes,
                     starts_ps: &[0],
+                    is_in_network: false,
                 };
                 for routing in routings {
                     for &sync in syncs {

@@ -293,3 +293,52 @@ fn a_nic_carries_for_its_owner_only() {
         assert_eq!((hops("c", "l1"), hops("l1", "nic")), (Some(2), Some(1)));
     }
 }
+
+#[test]
+fn the_bisection_is_half_of_what_all_endpoints_can_send() {
+    // Every preset without oversubscription; on CM384 the link of siblings does not cross. Between
+    // supernodes only RDMA leads, 25 GB/s a die.
+    for (name, ints, expected) in [
+        ("cm384", vec![("nodes", 4)], 32 * 196 * G),
+        ("hgx_h100", vec![], 4 * 450 * G),
+        ("gb300_nvl72", vec![], 36 * 900 * G),
+        ("atlas_950", vec![("cabinets", 2)], 64_000 * G),
+        ("fat_tree", vec![("radix", 4)], 8 * 50 * G),
+        ("cm384", vec![("nodes", 1), ("supernodes", 2)], 16 * 25 * G),
+        // Half of a 4 x 4 torus: 2 x 4 links; a full mesh of 8: 4 x 4.
+        ("torus", vec![("z", 1)], 8 * 50 * G),
+        ("full_mesh", vec![("x", 8)], 16 * 50 * G),
+        // 16 boxes against 16: every GPU's NIC, 50 GB/s.
+        ("dgx_superpod", vec![("nodes", 32)], 128 * 50 * G),
+    ] {
+        let params = ints.iter().fold(Params::new(), |params, (key, value)| {
+            params.with_int(key, *value)
+        });
+        let summary = preset(name, &params).summary();
+        assert_eq!(summary.bisection_Bps, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_failed_link_lowers_the_bisection_by_its_rate() {
+    // Two tiers of one plane: half of a tree's spines cannot carry all, so a failed spine costs its
+    // part, and a failed host link only the host's own.
+    let fabric = preset(
+        "fat_tree",
+        &Params::new().with_int("radix", 4).with_int("tiers", 2),
+    );
+    let whole = fabric.summary();
+    for (selector, lost) in [
+        ("leaf0->spine0", 50 * G),
+        ("leaf0/host0->leaf0", 50 * G),
+        ("spine0", 200 * G),
+    ] {
+        let failed = fabric.degrade(&[(selector.to_owned(), 0.0)]).unwrap();
+        let bisection = failed.summary().bisection_Bps;
+        assert_eq!(
+            bisection,
+            whole.bisection_Bps - lost.min(whole.bisection_Bps / 2),
+            "{selector}"
+        );
+    }
+}

@@ -38,7 +38,12 @@ const fn class_of(error: &Error) -> Class {
         Error::Plan(PlanError::Unsupported(_))
         | Error::NoAlgorithm { .. }
         | Error::NoTimeline
-        | Error::Routing(RoutingError::Unreachable { .. } | RoutingError::FailedLink { .. }) => {
+        | Error::Routing(
+            RoutingError::Unreachable { .. }
+            | RoutingError::FailedLink { .. }
+            | RoutingError::NotInNetwork { .. }
+            | RoutingError::TreeRouting,
+        ) => {
             Class::Unsupported
         }
         Error::Engine(EngineError::Interrupted) => Class::Interrupted,

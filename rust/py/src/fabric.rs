@@ -132,6 +132,10 @@ impl PyFabric {
                 "reduction_rate_Bps",
                 ids().map(|id| fabric.reduction_rate_Bps(id).map_or(-1, |rate| rate as i64)),
             )?;
+        columns = columns.bools(
+            "in_network",
+            ids().map(|id| fabric.is_in_network(id)).collect(),
+        )?;
         for level in fabric.levels() {
             let name = |container: &Option<u32>| {
                 container.map_or_else(String::new, |c| format!("{}{c}", level.name))
@@ -253,6 +257,49 @@ impl PyFabric {
             .done())
     }
 
+    /// The numbers of a data sheet.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let summary = self.fabric.summary();
+        let dict = PyDict::new(py);
+        dict.set_item("endpoints", summary.n_endpoints)?;
+        dict.set_item("switches", summary.n_switches)?;
+        dict.set_item("links", summary.n_links)?;
+        dict.set_item("scale_up_Bps", summary.scale_up_Bps)?;
+        dict.set_item("scale_up_total_Bps", summary.scale_up_total_Bps)?;
+        dict.set_item("bisection_Bps", summary.bisection_Bps)?;
+        dict.set_item("hops", summary.hops)?;
+        Ok(dict)
+    }
+
+    /// BF16 operations per second, memory in bytes and its rate in B/s of one endpoint.
+    fn chip(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+        let Recipe::Preset { name, params, .. } = &self.recipe else {
+            return Ok(None);
+        };
+        let mut known = Params::new();
+        for (key, value) in params {
+            known.set(key, value.clone());
+        }
+        let chip = presets::lookup(name).and_then(|preset| preset.chip(&known));
+        let chip = chip.map_err(|error| raise_fabric(py, error))?;
+        Ok(chip.map(|chip| (chip.bf16_flops, chip.memory_bytes, chip.memory_Bps)))
+    }
+
+    /// What of a preset is not published; empty for other machines.
+    fn assumed(&self) -> &'static str {
+        match &self.recipe {
+            Recipe::Preset { name, .. } => presets::lookup(name).map_or("", |p| p.assumed()),
+            Recipe::Columns => "",
+        }
+    }
+
+    /// The name of the first node of each part that no link joins to the others.
+    fn parts(&self) -> Vec<String> {
+        let firsts = self.fabric.parts();
+        let names = firsts.iter().map(|id| self.fabric.node(*id).name.clone());
+        names.collect()
+    }
+
     /// The endpoint of a node's name.
     fn endpoint_index(&self, py: Python<'_>, name: &str) -> PyResult<u32> {
         let node = self
@@ -336,7 +383,13 @@ fn level_column(level: &str) -> &str {
 }
 
 /// Columns of `nodes` that are not container levels.
-const NODE_COLUMNS: [&str; 4] = ["node", "kind", "endpoint", "reduction_rate_Bps"];
+const NODE_COLUMNS: [&str; 5] = [
+    "node",
+    "kind",
+    "endpoint",
+    "reduction_rate_Bps",
+    "in_network",
+];
 
 fn build(
     py: Python<'_>,
@@ -366,6 +419,12 @@ fn build(
             if let Ok(rate) = u64::try_from(rate) {
                 builder.reduction_rate(ids[name], rate);
             }
+        }
+    }
+    if let Some(column) = nodes.get_item("in_network")? {
+        let flags: Vec<bool> = take_bools(&column, "in_network")?;
+        for (name, _) in names.iter().zip(flags).filter(|(_, able)| *able) {
+            builder.in_network(ids[name]);
         }
     }
     place_levels(nodes, &names, &ids, &mut builder)?;
@@ -407,6 +466,12 @@ fn place_levels(
     Ok(())
 }
 
+fn take_bools(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<bool>> {
+    let values = column.call_method0("tolist")?;
+    let wrong = |_| argument(column.py(), format!("column '{name}' must be boolean"));
+    values.extract().map_err(wrong)
+}
+
 fn add_links(
     py: Python<'_>,
     links: &Bound<'_, PyDict>,
@@ -427,12 +492,7 @@ fn add_links(
         None
     };
     let ordinary: Option<Vec<bool>> = match links.get_item("ordinary")? {
-        Some(column) => Some(
-            column
-                .call_method0("tolist")?
-                .extract()
-                .map_err(|_| argument(py, "column 'ordinary' must be boolean".to_owned()))?,
-        ),
+        Some(column) => Some(take_bools(&column, "ordinary")?),
         None => None,
     };
     let node = |row: usize, name: &String| {

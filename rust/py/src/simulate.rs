@@ -106,12 +106,10 @@ pub(crate) fn question(
     let question = Question {
         collective: Collective::from_name(collective).map_err(|e| raise(py, e.into()))?,
         algorithm: Choice::from_name(algorithm).map_err(|e| raise(py, e))?,
-        team: Arc::new(
-            fabric
-                .fabric
-                .team(&endpoints)
-                .map_err(|e| raise_fabric(py, e))?,
-        ),
+        team: fabric
+            .fabric
+            .shared_team(&endpoints)
+            .map_err(|e| raise_fabric(py, e))?,
         fabric: fabric.fabric.clone(),
         endpoints,
         root: RankId(root),
@@ -156,6 +154,11 @@ pub(crate) fn simulate(
         start_ps,
         settings,
     )?;
+    // What takes microseconds needs no thread that can be interrupted.
+    if let Some(answered) = py.detach(|| question.quick_answer()) {
+        let answered = answered.map_err(|error| raise(py, error))?;
+        return Ok(PyRun::new(answered.simulation, answered.options));
+    }
     let answered = interruptible(py, move |cancel| question.answer(Some(cancel)), None)?;
     let answered = answered.map_err(|error| raise(py, error))?;
     Ok(PyRun::new(answered.simulation, answered.options))
@@ -419,6 +422,22 @@ impl PyRun {
                 uses.iter().map(|usage| usage.utilisation).collect(),
             )?
             .done())
+    }
+
+    /// Whether switches did reductions or multicasts.
+    #[getter]
+    fn is_in_network(&self) -> bool {
+        self.simulation.is_in_network()
+    }
+
+    /// The share of its capacity that the busiest link used.
+    fn max_utilisation(&self, py: Python<'_>) -> PyResult<f64> {
+        let uses = py.detach(|| report::links(&self.simulation));
+        let uses = uses.map_err(|error| raise(py, error))?;
+        Ok(uses
+            .iter()
+            .map(|usage| usage.utilisation)
+            .fold(0.0, f64::max))
     }
 
     /// Columns of all ranks of all jobs.

@@ -12,6 +12,7 @@ mod direct;
 mod dissemination;
 mod double_binary_tree;
 mod hierarchical;
+mod nvls;
 mod ring;
 mod shift;
 mod xor;
@@ -32,4 +33,5 @@ pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &shift::Shift,
     &xor::Xor,
     &dissemination::Dissemination,
+    &nvls::Nvls,
 ];

@@ -6,7 +6,9 @@
 //! and for all-reduce each of the N groups holds a contribution to every byte, combining them takes
 //! N-1 messages per byte and telling everybody the result another N-1, so 2(N-1)S bytes cross
 //! (Patarasuk and Yuan 2009, theorem 1, for equal groups: 2(N-1)/N * S per group). *Reduction*: n
-//! contributions to a byte take n-1 additions, whoever does them. *Latency*: the largest zero-load
+//! contributions to a byte take n-1 additions, whoever does them. Where switches reduce and
+//! multicast, one message may have been many or become many, so that neither contraction nor
+//! reduction bounds anything, and what enters all groups need not have left them. *Latency*: the largest zero-load
 //! latency between two ranks that must exchange data.
 //!
 //! Everything is an exact fraction rounded up to the picosecond, as a simulated time is. What does
@@ -97,7 +99,9 @@ pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
     for partition in &limits.partitions {
         raise_by_cuts(&mut best, fabric, demand, partition);
     }
-    raise_by_reduction(&mut best, demand, &limits);
+    if !fabric.has_in_network() {
+        raise_by_reduction(&mut best, demand, &limits);
+    }
     raise_by_latency(&mut best, fabric, demand, &limits);
     best
 }
@@ -130,17 +134,20 @@ fn raise_by_cuts(best: &mut Bound, fabric: &Fabric, demand: &Demand, partition: 
         });
         (all_out, all_into, per) = (all_out + out, all_into + into, unit);
     }
-    let mut messages = all_out.max(all_into);
-    if demand.collective == Collective::AllReduce {
-        messages = messages.max(2 * (partition.groups.len() as u128 - 1) * demand.total().0);
+    if !fabric.has_in_network() {
+        let mut messages = all_out.max(all_into);
+        if demand.collective == Collective::AllReduce {
+            messages = messages.max(2 * (partition.groups.len() as u128 - 1) * demand.total().0);
+        }
+        (all_out, all_into) = (messages, messages);
     }
     let leaving = partition.groups.iter().map(|group| group.leaving).sum();
     let entering = partition.groups.iter().map(|group| group.entering).sum();
     let first = &partition.groups[0];
-    best.raise(serial_ps(messages, per, leaving), || {
+    best.raise(serial_ps(all_out, per, leaving), || {
         format!("the links out of {} and its peers", name(first))
     });
-    best.raise(serial_ps(messages, per, entering), || {
+    best.raise(serial_ps(all_into, per, entering), || {
         format!("the links into {} and its peers", name(first))
     });
 }

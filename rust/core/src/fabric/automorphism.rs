@@ -198,12 +198,13 @@ mod tests {
         Automorphism::extending(fabric, fabric.bundles(), nodes, &images).is_some()
     }
 
+    type Turn = fn(usize) -> usize;
+
     /// Node, package and side of a die may be turned; a shift by one die tears packages apart, one
     /// by two dies tears nodes apart (`design/model.md`).
     #[test]
     fn a_supernode_has_the_symmetries_of_its_parts_and_no_other() {
         let fabric = cm384();
-        type Turn = fn(usize) -> usize;
         let cases: [(Turn, bool); 6] = [
             (|die| (die + 16) % 768, true),
             (|die| die / 16 * 16 + (die + 2) % 16, true),

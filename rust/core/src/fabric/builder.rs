@@ -36,6 +36,7 @@ impl FabricBuilder {
                 kind_names: Vec::new(),
                 software_ps: 0,
                 reduction_rate_Bps: Vec::new(),
+                in_network: Vec::new(),
                 levels: Vec::new(),
             },
         }
@@ -59,6 +60,7 @@ impl FabricBuilder {
             kind,
         });
         self.content.reduction_rate_Bps.push(None);
+        self.content.in_network.push(false);
         for level in &mut self.content.levels {
             level.container_of.push(None);
         }
@@ -79,6 +81,14 @@ impl FabricBuilder {
     /// If the node was not added before.
     pub fn reduction_rate(&mut self, node: NodeId, rate_Bps: u64) {
         self.content.reduction_rate_Bps[node.index()] = Some(rate_Bps);
+    }
+
+    /// Lets a switch reduce and multicast.
+    ///
+    /// # Panics
+    /// If the node was not added before.
+    pub fn in_network(&mut self, node: NodeId) {
+        self.content.in_network[node.index()] = true;
     }
 
     /// Sets the software cost of each transfer, in ps.
@@ -229,6 +239,13 @@ fn check_reduction(content: &Content) -> Result<(), FabricError> {
             return Err(FabricError::NotAnEndpoint { node: name() });
         }
         check_rate("reduction rate", rate, 1, MAX_RATE_BPS, name)?;
+    }
+    for (node, in_network) in content.nodes.iter().zip(&content.in_network) {
+        if *in_network && node.kind != NodeKind::Switch {
+            return Err(FabricError::NotASwitch {
+                node: node.name.clone(),
+            });
+        }
     }
     Ok(())
 }

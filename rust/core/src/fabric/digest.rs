@@ -42,6 +42,11 @@ pub(super) fn of(content: &Content) -> String {
             push_option(&mut bytes, container.map(u64::from));
         }
     }
+    // Last and only where there is any, so that other fabrics keep their digests.
+    let in_network = content.in_network.iter().enumerate();
+    for (node, _) in in_network.filter(|(_, in_network)| **in_network) {
+        push_u64(&mut bytes, node as u64);
+    }
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(&bytes) {
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");

@@ -91,6 +91,12 @@ pub enum FabricError {
         /// The node's name.
         node: String,
     },
+    /// A capability of switches on something else.
+    #[error("'{node}' is no switch; only switches reduce and multicast in the network")]
+    NotASwitch {
+        /// The node's name.
+        node: String,
+    },
     /// An endpoint or an inner container that a level does not place.
     #[error(
         "level '{level}' does not place '{node}'; it must place every endpoint and every node that an inner level places"

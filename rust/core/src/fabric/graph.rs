@@ -28,6 +28,8 @@ pub(super) struct Content {
     pub(super) software_ps: u64,
     /// Per node; only endpoints have one.
     pub(super) reduction_rate_Bps: Vec<Option<u64>>,
+    /// Per node; only switches can reduce and multicast.
+    pub(super) in_network: Vec<bool>,
     pub(super) levels: Vec<ContainerLevel>,
 }
 
@@ -203,6 +205,16 @@ impl Fabric {
     /// The rate in B/s at which an endpoint can reduce; none is no limit.
     pub fn reduction_rate_Bps(&self, node: NodeId) -> Option<u64> {
         self.content.reduction_rate_Bps[node.index()]
+    }
+
+    /// Whether a switch reduces and multicasts.
+    pub fn is_in_network(&self, node: NodeId) -> bool {
+        self.content.in_network[node.index()]
+    }
+
+    /// Whether any switch does.
+    pub fn has_in_network(&self) -> bool {
+        self.content.in_network.contains(&true)
     }
 
     /// The nested containers, innermost level first.

@@ -4,6 +4,8 @@
 //! at every level, which is what makes them a team's groups. Switches and CPUs are placed where
 //! they belong, which is what makes a container's border a cut.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::element::NodeKind;
@@ -54,6 +56,16 @@ impl Fabric {
             }
         });
         Ok(Team::new(nodes.len() as u32, levels.collect())?)
+    }
+
+    /// The same team, one object for all who ask about these endpoints.
+    ///
+    /// # Errors
+    /// As for [`Fabric::team`].
+    pub fn shared_team(&self, endpoints: &[u32]) -> Result<Arc<Team>, FabricError> {
+        let nodes = self.rank_nodes(endpoints)?;
+        let team = self.memo(&nodes, || self.team(endpoints).map(Arc::new));
+        (*team).clone()
     }
 
     /// The node of each rank of a list of endpoints.

@@ -2,7 +2,8 @@
 //!
 //! A pattern with "->" is matched against link names, side by side (no name holds "->", so this
 //! is the same as matching the whole). Any other is matched against node names and means every
-//! link that touches such a node. A name that exists is always meant literally.
+//! link that touches such a node. A name that exists is always meant literally. "plane:3" means all
+//! links of a plane, and "node:3", or another level, all that touch a node of that container.
 
 use super::error::FabricError;
 use super::glob;
@@ -17,6 +18,9 @@ impl Fabric {
     pub fn select(&self, selector: &str) -> Result<Vec<LinkId>, FabricError> {
         let links = (0..self.links().len()).map(LinkId::from_index);
         let Some((from, to)) = selector.split_once("->") else {
+            if let Some(("plane", number)) = self.numbered(selector) {
+                return self.select_plane(selector, number);
+            }
             let nodes = self.select_nodes(selector)?;
             let touches = |id: &LinkId| {
                 let link = self.link(*id);
@@ -41,8 +45,43 @@ impl Fabric {
         Ok(selected)
     }
 
-    /// Whether each node matches a pattern over node names.
+    /// The parts of "WORD:NUMBER", unless a node has that name.
+    fn numbered<'a>(&self, selector: &'a str) -> Option<(&'a str, u32)> {
+        let (word, number) = selector.split_once(':')?;
+        let number = number.parse().ok()?;
+        self.node_by_name(selector)
+            .is_none()
+            .then_some((word, number))
+    }
+
+    fn select_plane(&self, selector: &str, plane: u32) -> Result<Vec<LinkId>, FabricError> {
+        let links = (0..self.links().len()).map(LinkId::from_index);
+        let chosen: Vec<LinkId> = links
+            .filter(|id| self.link(*id).plane == Some(plane))
+            .collect();
+        if chosen.is_empty() {
+            let mut planes: Vec<u32> = self.links().iter().filter_map(|link| link.plane).collect();
+            planes.sort_unstable();
+            planes.dedup();
+            let planes: Vec<String> = planes.iter().map(u32::to_string).collect();
+            let hint = format!("planes: {}", planes.join(", "));
+            return Err(unknown(selector, "link", hint));
+        }
+        Ok(chosen)
+    }
+
+    /// Whether each node matches a pattern over node names, or is in a container.
     fn select_nodes(&self, pattern: &str) -> Result<Vec<bool>, FabricError> {
+        if let Some((level, number)) = self.numbered(pattern)
+            && let Some(level) = self.level(level)
+        {
+            if level.n_containers <= number {
+                let hint = format!("{}: 0 to {}", level.name, level.n_containers - 1);
+                return Err(unknown(pattern, "node", hint));
+            }
+            let inside = level.container_of.iter();
+            return Ok(inside.map(|container| *container == Some(number)).collect());
+        }
         let nodes = self.matching(pattern);
         if nodes.contains(&true) {
             return Ok(nodes);

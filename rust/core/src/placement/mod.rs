@@ -7,6 +7,7 @@
 //! `Barrier` when everybody's have (the bulk-synchronous oracle).
 
 mod orbits;
+mod tree;
 
 pub use orbits::{FabricOrbits, place_orbits};
 
@@ -63,6 +64,8 @@ pub struct Job<'a> {
     pub nodes: &'a [NodeId],
     /// Start time of each rank, or one for all.
     pub starts_ps: &'a [u64],
+    /// Whether switches do its reductions and multicasts.
+    pub is_in_network: bool,
 }
 
 impl Job<'_> {
@@ -261,7 +264,11 @@ pub fn place(
     );
     let mut op_of_transfer = Vec::with_capacity(jobs.len());
     for job in jobs {
-        op_of_transfer.push(place_job(&mut router, sync, job)?);
+        op_of_transfer.push(if job.is_in_network {
+            tree::place_job(&mut router, sync, job)?
+        } else {
+            place_job(&mut router, sync, job)?
+        });
     }
     let workload = router.builder.build()?;
     Ok(Placement {

@@ -11,13 +11,17 @@ use std::sync::atomic::AtomicBool;
 use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
-use crate::fabric::Fabric;
-use crate::ids::RankId;
+use crate::fabric::routing::{ROUTINGS, RoutingError};
+use crate::fabric::{Fabric, NodeKind};
+use crate::ids::{NodeId, RankId};
 use crate::placement::Sync;
 use crate::plan::{Plan, Planned, Recipe, Setting};
 use crate::schedule::Schedule;
 use crate::simulate::{Outcome, PlacedJob, Settings, Simulation, Source, Work};
 use crate::team::Team;
+
+/// Operations of a plan that runs where nobody can interrupt it: about a microsecond each.
+const QUICK_OPS: u64 = 10_000;
 
 /// Which algorithm answers.
 #[derive(Clone, Copy)]
@@ -103,11 +107,35 @@ impl Question {
         }
         let problem = self.problem();
         match self.algorithm {
-            Choice::Named(algorithm) => Ok(algorithms::check(algorithm, &problem)?),
+            Choice::Named(algorithm) => {
+                algorithms::check(algorithm, &problem)?;
+                self.check_fabric(algorithm)
+            }
             Choice::Auto => {
                 problem.check().map_err(PlanError::from)?;
                 self.candidates().map(|_| ())
             }
+        }
+    }
+
+    /// Refuses an algorithm that needs what the fabric does not have.
+    fn check_fabric(&self, algorithm: &dyn Algorithm) -> Result<(), Error> {
+        if !algorithm.is_in_network() {
+            return Ok(());
+        }
+        if self.settings.routing != ROUTINGS[0].name {
+            return Err(RoutingError::TreeRouting.into());
+        }
+        let switches = self.fabric.nodes().iter().enumerate();
+        let mut unable = switches.filter(|(id, node)| {
+            node.kind == NodeKind::Switch && !self.fabric.is_in_network(NodeId::from_index(*id))
+        });
+        match unable.next() {
+            Some((_, node)) => {
+                let switch = node.name.clone();
+                Err(RoutingError::NotInNetwork { switch }.into())
+            }
+            None => Ok(()),
         }
     }
 
@@ -117,7 +145,8 @@ impl Question {
         let mut reasons = Vec::new();
         let mut fit = Vec::new();
         for algorithm in algorithms::algorithms_for(self.collective) {
-            match algorithms::check(algorithm, &problem) {
+            let checked = algorithms::check(algorithm, &problem).map_err(Error::from);
+            match checked.and_then(|()| self.check_fabric(algorithm)) {
                 Ok(()) => fit.push(algorithm),
                 Err(error) => reasons.push(format!("{}: {error}", algorithm.name())),
             }
@@ -175,6 +204,18 @@ impl Question {
         algorithm: &'static dyn Algorithm,
         options: &Options,
     ) -> Result<Option<Planned>, Error> {
+        self.with_recipe(algorithm, options, |recipe, setting| {
+            Plan::of(recipe, setting)
+        })
+    }
+
+    /// What `plan` makes of one algorithm; nothing where a plan is out of the question.
+    fn with_recipe(
+        &self,
+        algorithm: &'static dyn Algorithm,
+        options: &Options,
+        plan: impl FnOnce(&Recipe, &Setting) -> Result<Option<Arc<Plan>>, Error>,
+    ) -> Result<Option<Planned>, Error> {
         let [start_ps] = self.starts_ps[..] else {
             return Ok(None);
         };
@@ -199,21 +240,51 @@ impl Question {
             layers: self.settings.layers,
             memory_limit_bytes: self.settings.memory_limit_bytes,
         };
-        let plan = Plan::of(&recipe, &setting)?;
+        let plan = plan(&recipe, &setting)?;
         Ok(plan.map(|plan| Planned::new(recipe, plan)))
+    }
+
+    /// The answer of a named algorithm, if a plan is remembered that answers in milliseconds.
+    pub fn quick_answer(&self) -> Option<Result<Answered, Error>> {
+        let Choice::Named(algorithm) = self.algorithm else {
+            return None;
+        };
+        let n_ops = self.settings.event_limit.min(QUICK_OPS) as usize;
+        let planned = self.with_recipe(algorithm, &self.options, |recipe, setting| {
+            let is_it = recipe.has_equal_chunks() && setting.routing.is_symmetric();
+            Ok(is_it.then(|| Plan::quick(recipe, setting, n_ops)).flatten())
+        });
+        let planned = planned.ok().flatten()?;
+        let outcome = Simulation::run_planned(
+            self.fabric.clone(),
+            planned,
+            self.endpoints.clone(),
+            self.starts_ps.clone(),
+            self.settings.clone(),
+            None,
+            None,
+        );
+        Some(outcome.map(|outcome| self.answered(outcome)))
+    }
+
+    fn answered(&self, outcome: Outcome) -> Answered {
+        match outcome {
+            Outcome::Done(simulation) => Answered {
+                simulation: *simulation,
+                options: self.options.clone(),
+            },
+            Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
+        }
     }
 
     /// Simulates: the named algorithm, or all that apply and keeps the fastest.
     pub fn answer(&self, cancel: Option<&AtomicBool>) -> Result<Answered, Error> {
         self.check()?;
         match self.algorithm {
-            Choice::Named(algorithm) => match self.run(algorithm, &self.options, None, cancel)? {
-                Outcome::Done(simulation) => Ok(Answered {
-                    simulation: *simulation,
-                    options: self.options.clone(),
-                }),
-                Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
-            },
+            Choice::Named(algorithm) => {
+                let outcome = self.run(algorithm, &self.options, None, cancel)?;
+                Ok(self.answered(outcome))
+            }
             Choice::Auto => {
                 let mut contest = Contest::hold(self, Extent::Winner, cancel)?;
                 Ok(Answered {

@@ -55,6 +55,11 @@ pub trait Algorithm: Sync {
         Ok(())
     }
 
+    /// Whether its reductions and multicasts are done by the switches of the fabric.
+    fn is_in_network(&self) -> bool {
+        false
+    }
+
     /// Chunks that the data is divided into.
     fn n_chunks(&self, problem: &Problem) -> u32;
 

@@ -43,6 +43,11 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
 }
 
 impl Prepared {
+    /// Operations that a run looks at: one per class, loops written out.
+    pub fn n_ops(&self) -> usize {
+        self.simulated.n_ops()
+    }
+
     /// Runs the workload with other sizes: one per entry of its `sizes`, in bytes.
     ///
     /// The operations of the answer are those of the workload that was prepared. Where its methods

@@ -2,7 +2,7 @@
 //!
 //! Scalable units of 32 boxes. NIC r of every box of a unit hangs on the unit's leaf r (its rail);
 //! a leaf has 32 ports down and 32 up, spread over the spines. So GPUs of one rail and unit are one
-//! switch apart and all others three, without oversubscription. GPUs do not forward for each
+//! switch apart and all others three, without oversubscription. InfiniBand switches reduce (SHARP). GPUs do not forward for each
 //! other: crossing rails takes the spines (NCCL's PXN would go through a neighbour's NIC).
 //!
 //! Sources: [STAS] network chapter of stas00/ml-engineering @744d01e (2026-08): units of 32 boxes,
@@ -139,7 +139,7 @@ fn wire(wires: &mut Wires, machine: &NvLinkDomain, nodes: u32) {
     let mut leaves: Vec<NodeId> = Vec::new();
     for unit in 0..units {
         let rails: Vec<NodeId> = (0..machine.gpus_per_node)
-            .map(|rail| wires.switch(format!("unit{unit}/leaf{rail}")))
+            .map(|rail| wires.in_network_switch(format!("unit{unit}/leaf{rail}"), true))
             .collect();
         for &leaf in &rails {
             wires.builder.place(leaf, unit_level, unit);
@@ -176,7 +176,7 @@ fn wire_spines(wires: &mut Wires, port_Bps: u64, leaves: &[NodeId], spines: u32)
         down_ps: SWITCH_PS,
     };
     for spine in 0..spines {
-        let spine = wires.switch(format!("spine{spine:02}"));
+        let spine = wires.in_network_switch(format!("spine{spine:02}"), true);
         for &leaf in leaves {
             wires.cable(leaf, spine, &cable);
         }

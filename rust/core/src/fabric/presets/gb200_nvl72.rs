@@ -18,6 +18,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[1; 18],
     // NVLink5: 50 GB/s each way per link [STAS].
     link_Bps: 50_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-7, 400 Gb/s per GPU [STAS].
     nic_Bps: 50_000_000_000,
     // dense BF16 and HBM as SemiAnalysis compares them [2025-04-16, as reported].

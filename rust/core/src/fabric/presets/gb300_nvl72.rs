@@ -18,6 +18,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[1; 18],
     // NVLink5: 50 GB/s each way per link [STAS].
     link_Bps: 50_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-8, 800 Gb/s per GPU [STAS].
     nic_Bps: 100_000_000_000,
     // HBM3e [NVIDIA GB300 NVL72 page, 2025]; dense BF16 as the GB200 [assumed].

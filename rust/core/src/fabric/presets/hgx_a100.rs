@@ -17,6 +17,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[2; 6],
     // NVLink3: 25 GB/s each way per link [STAS].
     link_Bps: 25_000_000_000,
+    // NVLink SHARP came with the third generation of NVSwitch [STAS].
+    in_network: false,
     // HDR InfiniBand, 200 Gb/s per GPU [DGX A100 datasheet, 2020].
     nic_Bps: 25_000_000_000,
     // A100 80 GB SXM: dense BF16, HBM2e [NVIDIA A100 datasheet, 2021-06].

@@ -17,6 +17,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[9; 2],
     // NVLink5: 50 GB/s each way per link [STAS].
     link_Bps: 50_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-7, 400 Gb/s per GPU [STAS: P6-B200 8 x 400G].
     nic_Bps: 50_000_000_000,
     // HGX B200: dense BF16, HBM3e [NVIDIA DGX B200 datasheet, 2024].

@@ -17,6 +17,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[9; 2],
     // NVLink5: 50 GB/s each way per link [STAS].
     link_Bps: 50_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-8, 800 Gb/s per GPU [STAS].
     nic_Bps: 100_000_000_000,
     // B300: HBM3e [NVIDIA DGX B300 datasheet, 2025]; dense BF16 as the B200 [assumed].

@@ -17,6 +17,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[5, 4, 4, 5],
     // NVLink4: 25 GB/s each way per link [STAS].
     link_Bps: 25_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-7, 400 Gb/s per GPU [typical, assumed].
     nic_Bps: 50_000_000_000,
     // H20: dense BF16, HBM3 [standard figures as reported, assumed].

@@ -17,6 +17,8 @@ pub(super) static PRESET: NvLinkDomain = NvLinkDomain {
     links_to_chip: &[2; 4],
     // NVLink4: 25 GB/s each way per link [STAS].
     link_Bps: 25_000_000_000,
+    // NVLink SHARP [STAS].
+    in_network: true,
     // ConnectX-7, 400 Gb/s per GPU [DeepEP README].
     nic_Bps: 50_000_000_000,
     // as the H100, from which the H800 differs in NVLink [standard figure, assumed].

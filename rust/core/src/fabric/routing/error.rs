@@ -16,6 +16,17 @@ pub enum RoutingError {
         /// Its destination.
         dst: String,
     },
+    /// A switch that neither reduces nor multicasts.
+    #[error(
+        "switch '{switch}' does not reduce and multicast in the network; choose another algorithm"
+    )]
+    NotInNetwork {
+        /// The switch.
+        switch: String,
+    },
+    /// Reductions in the network along chosen paths.
+    #[error("reductions and multicasts in the network need routing 'spray'")]
+    TreeRouting,
     /// None of the allowed planes leads there.
     #[error("no plane of {allowed:?} leads from '{src}' to '{dst}'; live planes: {live:?}")]
     NoPlane {

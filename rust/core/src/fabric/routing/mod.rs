@@ -5,6 +5,7 @@
 //! Every routing follows shortest paths by hops over live ordinary links; [`pinned`] routes follow
 //! the nodes they are given.
 
+mod adaptive;
 mod dest;
 mod error;
 mod hash;
@@ -90,7 +91,13 @@ impl Entry {
 }
 
 /// Every routing; the first is the default.
-pub static ROUTINGS: &[Entry] = &[spray::ENTRY, hash::ENTRY, dest::ENTRY, plane::ENTRY];
+pub static ROUTINGS: &[Entry] = &[
+    spray::ENTRY,
+    hash::ENTRY,
+    dest::ENTRY,
+    plane::ENTRY,
+    adaptive::ENTRY,
+];
 
 /// The routing of that name.
 ///

@@ -73,6 +73,20 @@ impl Share {
     }
 }
 
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Share {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let (a, b) = (u128::from(self.num), u128::from(self.den));
+        let (c, d) = (u128::from(other.num), u128::from(other.den));
+        (a * d).cmp(&(c * b))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Share;

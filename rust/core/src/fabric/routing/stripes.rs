@@ -1,4 +1,4 @@
-//! The walker that "hash", "dest" and "plane" share: equal stripes, one path each.
+//! The walker that "hash", "dest", "plane" and "adaptive" share: equal stripes, one path each.
 //!
 //! The stripes of a flow are the distinct planes of its first links on live shortest paths, in
 //! order, links without a plane making one stripe of their own. Each stripe carries 1/k. Inside a
@@ -6,6 +6,9 @@
 //! plane (a link without a plane keeps to every plane), sorted by node id; a choice function picks
 //! one. Where no next hop keeps to the plane, all are candidates, so that a stripe never strands.
 
+use rustc_hash::FxHashMap;
+
+use super::adaptive::Load;
 use super::error::RoutingError;
 use super::network::{Ends, Network};
 use super::route::Route;
@@ -62,12 +65,71 @@ impl<'n, 'a> Walk<'n, 'a> {
         planes: &[Plane],
         choose: impl Fn(Plane) -> C,
     ) -> Result<Route, RoutingError> {
+        self.striped(planes, |plane| {
+            let mut choose = choose(plane);
+            move |_, candidates: &[&'a Hop]| match candidates {
+                [only] => *only,
+                _ => candidates[choose(candidates.len())],
+            }
+        })
+    }
+
+    /// The route of equal stripes in these planes, each on the path whose most loaded link has the
+    /// least load; of equals on the one through the smaller nodes.
+    pub(super) fn least_loaded(
+        &self,
+        planes: &[Plane],
+        load: impl Fn(&Hop) -> Load,
+    ) -> Result<Route, RoutingError> {
+        self.striped(planes, |plane| {
+            let mut best = FxHashMap::default();
+            self.explore(self.ends.from, plane, &load, &mut best);
+            move |at, _: &[&'a Hop]| best[&at].1
+        })
+    }
+
+    /// The least that the most loaded link of a path from here can have; notes the next hop of such
+    /// a path for each class on the way.
+    fn explore(
+        &self,
+        at: ClassId,
+        plane: Plane,
+        load: &impl Fn(&Hop) -> Load,
+        best: &mut FxHashMap<ClassId, (Load, &'a Hop)>,
+    ) -> Load {
+        if at == self.ends.to {
+            return Load::NONE;
+        }
+        if let Some((known, _)) = best.get(&at) {
+            return *known;
+        }
+        let mut candidates: Vec<&'a Hop> = Vec::new();
+        self.candidates(at, plane, &mut candidates);
+        let mut least: Option<(Load, &'a Hop)> = None;
+        for hop in candidates {
+            let most = load(hop).max(self.explore(hop.other, plane, load, best));
+            if least.is_none_or(|(least, _)| most.is_below(least)) {
+                least = Some((most, hop));
+            }
+        }
+        let least = least.expect("a class with a distance has a next hop");
+        best.insert(at, least);
+        least.0
+    }
+
+    /// The route of equal stripes in these planes, whose next hops `picks(plane)` picks from the
+    /// candidates at each class.
+    fn striped<P: FnMut(ClassId, &[&'a Hop]) -> &'a Hop>(
+        &self,
+        planes: &[Plane],
+        picks: impl Fn(Plane) -> P,
+    ) -> Result<Route, RoutingError> {
         let n_hops = self.ends.n_hops;
         let share = Share::new(1, planes.len() as u64);
         let mut shares = Vec::with_capacity(planes.len() * n_hops as usize);
         let mut latency_ps = 0;
         for &plane in planes {
-            latency_ps = latency_ps.max(self.stripe(plane, choose(plane), share, &mut shares));
+            latency_ps = latency_ps.max(self.stripe(plane, picks(plane), share, &mut shares));
         }
         shares.sort_unstable_by_key(|(bundle, _)| *bundle);
         add_up(&mut shares).ok_or_else(|| self.network.overflow(self.src, self.dst))?;
@@ -82,7 +144,7 @@ impl<'n, 'a> Walk<'n, 'a> {
     fn stripe(
         &self,
         plane: Plane,
-        mut choose: impl FnMut(usize) -> usize,
+        mut pick: impl FnMut(ClassId, &[&'a Hop]) -> &'a Hop,
         share: Share,
         shares: &mut Vec<(BundleId, Share)>,
     ) -> u64 {
@@ -91,10 +153,7 @@ impl<'n, 'a> Walk<'n, 'a> {
         let mut at = self.ends.from;
         while at != self.ends.to {
             self.candidates(at, plane, &mut candidates);
-            let hop = match candidates[..] {
-                [only] => only,
-                _ => candidates[choose(candidates.len())],
-            };
+            let hop = pick(at, &candidates);
             shares.push((hop.bundle, share));
             latency_ps += hop.latency_ps;
             at = hop.other;

@@ -34,6 +34,8 @@ pub(in crate::fabric::presets) struct NvLinkDomain {
     pub(in crate::fabric::presets) links_to_chip: &'static [u64],
     /// One link, B/s each way.
     pub(in crate::fabric::presets) link_Bps: u64,
+    /// Whether chips reduce and multicast (NVLink SHARP: from the third generation on).
+    pub(in crate::fabric::presets) in_network: bool,
     /// The NIC of each GPU, B/s each way.
     pub(in crate::fabric::presets) nic_Bps: u64,
     pub(in crate::fabric::presets) chip: Chip,
@@ -113,7 +115,8 @@ impl NvLinkDomain {
         let digits = if self.links_to_chip.len() > 9 { 2 } else { 1 };
         let mut chips = Vec::new();
         for (index, &n_links) in self.links_to_chip.iter().enumerate() {
-            let chip = wires.switch(format!("{prefix}nvswitch{index:0digits$}"));
+            let name = format!("{prefix}nvswitch{index:0digits$}");
+            let chip = wires.in_network_switch(name, self.in_network);
             chips.push(chip);
             let cable = Cable {
                 up,

@@ -66,6 +66,19 @@ impl Wires {
         self.builder.node(name, NodeKind::Switch)
     }
 
+    /// A switch that can reduce and multicast.
+    pub(in crate::fabric::presets) fn in_network_switch(
+        &mut self,
+        name: String,
+        in_network: bool,
+    ) -> NodeId {
+        let id = self.switch(name);
+        if in_network {
+            self.builder.in_network(id);
+        }
+        id
+    }
+
     /// A network interface.
     pub(in crate::fabric::presets) fn nic(&mut self, name: String) -> NodeId {
         self.builder.node(name, NodeKind::Nic)
