@@ -459,3 +459,72 @@ fn digests_follow_the_content() {
         );
     }
 }
+
+#[test]
+fn adaptive_takes_the_least_loaded_path_by_both_links() {
+    // Sixteen flows from node 0 to node 1, die to die: in each plane the k-th finds chips 0 to k-1
+    // loaded, up and down, and takes chip k.
+    let fabric = small();
+    let adaptive = routing("adaptive", 0, None);
+    for die in 0..16 {
+        let chips: Vec<(u32, u64)> = (0..7).map(|plane| (plane, u64::from(die))).collect();
+        check_chips(&fabric, &*adaptive, 0, (die, 16 + die), &chips);
+    }
+    // From node 2 to node 1 all uplinks are free and all downlinks carry one flow: the first chip.
+    // From node 2 to node 3 the uplink to chip 0 is now loaded and chip 1 is free both ways.
+    check_chips(
+        &fabric,
+        &*adaptive,
+        0,
+        (32, 17),
+        &(0..7).map(|p| (p, 0)).collect::<Vec<_>>(),
+    );
+    check_chips(
+        &fabric,
+        &*adaptive,
+        0,
+        (33, 50),
+        &(0..7).map(|p| (p, 1)).collect::<Vec<_>>(),
+    );
+    // A new one has seen nothing.
+    let fresh = routing("adaptive", 0, None);
+    check_chips(
+        &fabric,
+        &*fresh,
+        0,
+        (33, 50),
+        &(0..7).map(|p| (p, 0)).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn adaptive_weighs_loads_by_rates_and_refuses_planes() {
+    // Two switches between a and b, of 30 and 10 B/s: of four flows three take the wide one. The
+    // first two compare 0 with 0 and 1/30 with 0/10; then 1/30 with 1/10, and 2/30 with 1/10.
+    let mut builder = FabricBuilder::new("two ways", "");
+    let ends = ["a", "b"].map(|name| builder.node(name, NodeKind::Endpoint));
+    let kind = builder.kind("cable");
+    for (name, rate) in [("wide", 30), ("narrow", 10)] {
+        let switch = builder.node(name, NodeKind::Switch);
+        builder.link(Link::new(ends[0], switch, kind, rate, 1));
+        builder.link(Link::new(switch, ends[1], kind, rate, 1));
+    }
+    let fabric = builder.build().unwrap();
+    let adaptive = routing("adaptive", 0, None);
+    let network = Network::of_links(&fabric);
+    let taken: Vec<u32> = (0..4)
+        .map(|occurrence| {
+            let route = adaptive
+                .route(&network, ends[0], ends[1], occurrence)
+                .unwrap();
+            assert!(route.shares.iter().all(|(_, share)| *share == Share::ONE));
+            fabric.link(LinkId(route.shares[0].0.0)).dst.0
+        })
+        .collect();
+    assert_eq!(taken, [2, 3, 2, 2]);
+    let options = RoutingOptions {
+        planes: Some(vec![0]),
+        ..RoutingOptions::default()
+    };
+    assert!(lookup("adaptive").unwrap().build(&options).is_err());
+}
