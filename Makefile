@@ -20,7 +20,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-slow lint rust-lint rust-test python-lint python-test fmt bench docs clean
+.PHONY: help demo build test test-slow lint rust-lint rust-test python-lint python-test fmt bench peers docs clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,6 +84,9 @@ bench: build target/tools/bin/gungraun-runner ## benchmarks: the package, the co
 	@cargo bench --quiet --locked -p cm-core --bench engine --bench asymmetric -- --quiet
 	@command -v valgrind >/dev/null || { echo 'make: instruction counts need valgrind' >&2; exit 1; }
 	@PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo bench --quiet --locked -p cm-core --bench instructions
+
+peers: build ## the event engine side by side with SimGrid (installs libsimgrid-dev; minutes)
+	@$(BIN)/python benches/peers/compare.py
 
 # The runner must have the version of the library.
 target/tools/bin/gungraun-runner: Cargo.toml

@@ -13,6 +13,7 @@ use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{self, OpTimes, Rung};
 use crate::engine::layers::{self, Layers, Solved};
+use crate::engine::maxmin::LEVELS_BYTES_PER_INCIDENCE;
 use crate::error::Error;
 use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
 use crate::fabric::{Bundles, Fabric};
@@ -58,8 +59,9 @@ pub struct Settings {
 }
 
 /// Further bytes per transfer where every transfer has a route of its own: 7 stripes of 4 links,
-/// 16 bytes as shares, 16 as weights and 12 in the engine's member lists.
-const BYTES_PER_OWN_ROUTE: u64 = 28 * 44;
+/// 16 bytes as shares, 16 as weights, 12 in the engine's member lists, and what repair by levels may
+/// take.
+const BYTES_PER_OWN_ROUTE: u64 = 28 * (44 + LEVELS_BYTES_PER_INCIDENCE);
 
 impl Settings {
     /// The routing, built.

@@ -80,6 +80,8 @@ pub(super) struct Levels<N: Number> {
     waiting: BinaryHeap<Reverse<(u64, u32)>>,
     is_waiting: Vec<u64>,
     arrived: Vec<u32>,
+    /// See [`REPAIRS_PER_LANE`].
+    pub(super) repairs_per_lane: usize,
     /// This event's number, the lanes whose level or own flows changed in it, and the event that
     /// touched each lane last.
     event: u32,
@@ -180,7 +182,7 @@ impl<N: Number> Levels<N> {
 
     /// Repairs broken equations, lowest first, until none is left.
     fn settle(&mut self, all: &mut Allocation<'_, N>) -> Result<(), TooMuch> {
-        let mut budget = REPAIRS_PER_LANE * self.resource.len();
+        let mut budget = self.repairs_per_lane * self.resource.len();
         while let Some(Reverse((key, lane))) = self.waiting.pop() {
             let (chunk, at) = split(lane as usize);
             if self.is_waiting[chunk] >> at & 1 == 0 {

@@ -111,6 +111,7 @@ impl<N: Number> Levels<N> {
             waiting: std::collections::BinaryHeap::new(),
             is_waiting: vec![0; n_chunks],
             arrived: Vec::new(),
+            repairs_per_lane: super::REPAIRS_PER_LANE,
             event: 1,
             changed: Vec::new(),
             changed_in: vec![0; n],
