@@ -215,7 +215,8 @@ fn every_ruling_names_an_algorithm_that_runs_where_there_is_one() {
                     let lacks_option = |(name, _): (&str, _)| {
                         found.about().options.iter().all(|spec| spec.name != name)
                     };
-                    if ruling.options.iter().any(lacks_option) {
+                    let computes = found.about().collectives.contains(collective);
+                    if !computes || ruling.options.iter().any(lacks_option) {
                         continue;
                     }
                     let checked = check(found, &problem);

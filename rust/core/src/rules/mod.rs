@@ -139,6 +139,11 @@ fn flat(choice: &str, collective: Collective, level1: Level1) -> Ruling {
         (Collective::Broadcast | Collective::Reduce, Level1::Ring) => {
             Ruling::new(choice, "chain").with_int("chunks", 1)
         }
+        // Nor a scatter; from neighbor to neighbor or at once, the root sends the same bytes.
+        (Collective::Scatter | Collective::Gather, Level1::Ring) => Ruling::new(choice, "direct"),
+        (Collective::Scatter | Collective::Gather, Level1::HalvingDoubling) => {
+            Ruling::new(choice, "binomial_tree")
+        }
         (_, Level1::Ring) => Ruling::new(choice, "ring"),
         // A broadcast by halving and doubling scatters and gathers in log2 n steps each, as NHR.
         (Collective::Broadcast | Collective::Reduce, Level1::HalvingDoubling)
