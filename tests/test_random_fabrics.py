@@ -7,8 +7,8 @@ import pytest
 
 import cm_collectives as cm
 
-N_FABRICS = 300
-PER_TEST = 30
+N_FABRICS = 200
+PER_TEST = 20
 GBps = 10**9
 
 QUESTIONS = (
