@@ -249,7 +249,7 @@ def test_the_table_of_algorithms_fits_a_terminal_and_names_the_options(capsys: C
     ring = next(line.split() for line in lines if line.split()[:2] == ["all_reduce", "ring"])
     assert ring[2:4] == ["2(n-1)", "2(n-1)/n"]
     hierarchical = next(line for line in lines if " hierarchical " in line)
-    assert hierarchical.endswith("order, level")
+    assert hierarchical.endswith("order, level, intra, middle, inter")
 
 
 def test_one_algorithm_is_described_in_full(capsys: Capture) -> None:
