@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -164,12 +165,14 @@ int main(int argc, char** argv) {
     s4u::Engine::set_config(setting);
   static Run run(argv[1]); // static: SimGrid's own teardown comes later than the end of main
   run.build();
+  const auto begin = std::clock();
   const double wall_s = run.simulate();
+  const double cpu_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   run.write(argv[2]);
   if (run.n_ended() != run.n_flows()) {
     std::cerr << "simgrid: " << run.n_ended() << " of " << run.n_flows() << " flows ended\n";
     return 1;
   }
-  std::cout << "{\"wall_s\": " << wall_s << ", \"memory_bytes\": " << peak_memory_kib() * 1024 << "}" << std::endl;
+  std::cout << "{\"wall_s\": " << wall_s << ", \"cpu_s\": " << cpu_s << ", \"memory_bytes\": " << peak_memory_kib() * 1024 << "}" << std::endl;
   std::quick_exit(0); // the teardown of a large platform takes longer than some runs
 }
