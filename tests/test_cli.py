@@ -139,7 +139,6 @@ def test_perf_takes_parameters_options_and_degradations(capsys: Capture) -> None
         ((*PERF, "--degrade", "l2.*=half"), "SELECTOR=FACTOR"),
         ((*PERF, "--option", "chunk=1"), "chunk"),
         ((*PERF, "--algorithm", "rign"), "ring"),
-        ((*PERF, "--routing", "adaptive"), "later"),
         ((*PERF, "--format", "yaml"), "yaml"),
         ((*PERF, "-o", "summ"), "--output must end in"),
         ((*PERF, "-o", "summ", "--output", "x.csv"), "-o must be one of sum"),
