@@ -198,6 +198,28 @@ def test_the_winner_of_tune_is_one_that_could_be_run() -> None:
     assert best["time_ps"].null_count() == 0
 
 
+def test_a_rule_is_compared_with_the_best() -> None:
+    # One node of 8 dies: NCCL's model takes the ring with LL for small and Simple for large sizes.
+    table = cm.tune(FABRIC, "all_reduce", [64, "64MiB"], ranks=8, rule="nccl")
+    assert table["choice"].to_list() == ["ring, LL", "ring, Simple"]
+    best = cm.tune(FABRIC, "all_reduce", [64, "64MiB"], ranks=8).filter(place=1)
+    assert table["best_ps"].to_list() == best["time_ps"].to_list()
+    assert (table["slowdown"] >= 1).all()
+    for size_bytes, time_ps in table.select("size_bytes", "time_ps").rows():
+        ring = cm.simulate(FABRIC, "all_reduce", size_bytes=size_bytes, ranks=8, algorithm="ring")
+        assert ring.time_ps == time_ps
+    with pytest.raises(cm.ArgumentError, match="did you mean hccl-a2, hccl-a3"):
+        cm.tune(FABRIC, "all_reduce", [64], ranks=8, rule="hccl-a9")
+
+
+def test_hccl_is_told_by_its_variable() -> None:
+    r = cm.simulate(FABRIC, "all_gather", size_bytes=64, ranks=32, algorithm="hierarchical")
+    assert r.to_hccl_algo() == "allgather=level0:NA;level1:ring"
+    direct = cm.simulate(FABRIC, "all_to_all", size_bytes=64, ranks=4, algorithm="direct")
+    with pytest.raises(cm.UnsupportedError, match="all_to_all by direct"):
+        direct.to_hccl_algo()
+
+
 def test_bandwidths_follow_nccl_tests() -> None:
     # busbw = algbw * 2(n-1)/n for all_reduce, (n-1)/n for all_gather, 1 for broadcast.
     for collective, factor in (("all_reduce", 1.75), ("all_gather", 0.875), ("broadcast", 1.0)):

@@ -139,7 +139,6 @@ def test_perf_takes_parameters_options_and_degradations(capsys: Capture) -> None
         ((*PERF, "--degrade", "l2.*=half"), "SELECTOR=FACTOR"),
         ((*PERF, "--option", "chunk=1"), "chunk"),
         ((*PERF, "--algorithm", "rign"), "ring"),
-        ((*PERF, "--routing", "adaptive"), "later"),
         ((*PERF, "--format", "yaml"), "yaml"),
         ((*PERF, "-o", "summ"), "--output must end in"),
         ((*PERF, "-o", "summ", "--output", "x.csv"), "-o must be one of sum"),
@@ -249,7 +248,7 @@ def test_the_table_of_algorithms_fits_a_terminal_and_names_the_options(capsys: C
     ring = next(line.split() for line in lines if line.split()[:2] == ["all_reduce", "ring"])
     assert ring[2:4] == ["2(n-1)", "2(n-1)/n"]
     hierarchical = next(line for line in lines if " hierarchical " in line)
-    assert hierarchical.endswith("order, level")
+    assert hierarchical.endswith("order, level, intra, middle, inter")
 
 
 def test_one_algorithm_is_described_in_full(capsys: Capture) -> None:
@@ -329,3 +328,36 @@ def test_a_machine_is_exported_and_used_as_a_file(tmp_path: Path, capsys: Captur
     status, line = failure(capsys, "fabric", "show", path)
     assert status == 2
     assert "unknown key 'node'; did you mean nodes?" in line
+
+
+def test_tune_lists_the_algorithms_and_what_a_library_would_take(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.csv"
+    sizes = ("-b", "1K", "-e", "1M", "-f", 1024)
+    assert run("tune", "broadcast", "-g", 4, *sizes, "--exhaustive", "-o", path) == 0
+    frame = pl.read_csv(path)
+    assert frame["size_bytes"].unique(maintain_order=True).to_list() == [1024, 1048576]
+    assert frame["time_ps"].null_count() == 0
+    assert run("tune", "all_reduce", "-g", 8, *sizes, "--rule", "nccl", "-o", path) == 0
+    assert pl.read_csv(path)["rule"].to_list() == ["nccl", "nccl"]
+
+
+def test_tune_takes_a_rule_or_everybody(capsys: Capture) -> None:
+    status, line = failure(capsys, "tune", "all_reduce", "--rule", "nccl", "--exhaustive")
+    assert (status, "exclude each other" in line) == (2, True)
+    status, line = failure(capsys, "tune", "all_reduce", "-g", 8, "--rule", "mpi")
+    assert (status, "unknown rule 'mpi'" in line) == (2, True)
+
+
+def test_report_writes_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    sizes = ("-b", "1K", "-e", "1M", "-f", 1024)
+    assert run("report", "-g", 4, *sizes, "--collective", "all_to_all", "-o", path) == 0
+    lines = path.read_text().splitlines()
+    assert "## all_to_all, 4 ranks" in lines
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| 1 ")]
+    assert [row[0].strip() for row in rows] == ["1 KiB", "1 MiB"]
+    for row, size_bytes in zip(rows, (1024, 2**20), strict=True):
+        best = cm.simulate(cm.Fabric.preset("cm384"), "all_to_all", size_bytes=size_bytes, ranks=4)
+        assert best.algorithm == row[1].split()[0]
+        assert float(row[2]) == pytest.approx(best.time_s * 1e6, rel=1e-4)
+    assert sum(line.startswith("Where each wins: ") for line in lines) == 1

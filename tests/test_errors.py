@@ -213,7 +213,6 @@ def test_a_bad_argument_is_named(keywords: dict[str, object], words: list[str]) 
         ({"moe": object()}, ["moe", "later"]),
         ({"collective": "dispatch"}, ["dispatch", "later"]),
         ({"engine": "packet"}, ["packet", "later"]),
-        ({"routing": "adaptive"}, ["adaptive", "later"]),
         ({"algorithm": "dissemination"}, ["dissemination", "all_reduce"]),
         ({"collective": "all_to_all", "algorithm": "xor", "ranks": 6}, ["xor", "6"]),
         ({"collective": "send_recv", "ranks": 3}, ["3"]),

@@ -206,6 +206,22 @@ FRAMES = {
             "at_least_ps": INT,
         },
     ),
+    "tune by rule": (
+        lambda: cm.tune(FABRIC, "all_gather", [10], ranks=4, rule="nccl"),
+        {
+            "size_bytes": INT,
+            "rule": TEXT,
+            "choice": TEXT,
+            "algorithm": TEXT,
+            "options": TEXT,
+            "time_ps": INT,
+            "time_s": FLOAT,
+            "best_algorithm": TEXT,
+            "best_options": TEXT,
+            "best_ps": INT,
+            "slowdown": FLOAT,
+        },
+    ),
 }
 
 

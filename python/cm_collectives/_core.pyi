@@ -27,6 +27,8 @@ __all__ = [
     "build_info",
     "busbw_factor",
     "collectives",
+    "decide",
+    "hccl_algo",
     "presets",
     "routings",
     "simulate",
@@ -39,6 +41,15 @@ __all__ = [
 
 __version__: str
 
+# the library's words, the algorithm and its options
+def decide(
+    rule: str,
+    fabric: Fabric,
+    collective: str,
+    endpoints: list[int],
+    size_bytes: int,
+) -> tuple[str, str, dict[str, int | str]] | None: ...
+def hccl_algo(collective: str, algorithm: str, options: dict[str, int | str]) -> str | None: ...
 def presets() -> _Columns: ...  # name, title, endpoints, parameters, source
 
 # collective, algorithm, summary, constraint, options, steps, bytes_per_rank, source: a row per pair

@@ -483,8 +483,6 @@ def settings(
     barrier_per_step: object = False,
 ) -> Settings:
     """Return the checked settings of a run."""
-    if routing == "adaptive":
-        raise UnsupportedError('routing="adaptive" comes in a later version')
     if engine == "packet":
         raise UnsupportedError('engine="packet" comes in a later version; use "fluid"')
     options = _engine_options(engine_options)

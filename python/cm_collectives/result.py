@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import _core
-from .errors import ArgumentError
+from .errors import ArgumentError, UnsupportedError
 from .frames import Column, Columns, from_frame, to_frame
 
 if TYPE_CHECKING:
@@ -345,6 +345,38 @@ class Result:
         True
         """
         return Certificate(self._again().certificate())
+
+    def to_hccl_algo(self) -> str:
+        """Return the value of the variable HCCL_ALGO that makes HCCL take this algorithm.
+
+        It says what happens between servers; inside a server HCCL decides by itself.
+
+        Returns
+        -------
+        str
+            As in "allreduce=level0:NA;level1:ring".
+
+        Raises
+        ------
+        UnsupportedError
+            If HCCL has nothing like it.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("cm384", nodes=2)
+        >>> cm.simulate(fabric, "all_reduce", size_bytes=8, algorithm="ring").to_hccl_algo()
+        'allreduce=level0:NA;level1:ring'
+        """
+        name = self.algorithm
+        if self._asked.collective is None or name is None:
+            raise UnsupportedError("several jobs and flows have no HCCL_ALGO")
+        value = _core.hccl_algo(self._asked.collective, name, self.options)
+        if value is None:
+            raise UnsupportedError(
+                f"HCCL_ALGO has no word for {self._asked.collective} by {name} "
+                f"with options {self.options}"
+            )
+        return value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values, ready for JSON.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
-from .arguments import AUTO, ask, flag, integer, known_collective, size
-from .errors import ArgumentError
+from .arguments import AUTO, ask, flag, integer, known_collective, size, text
+from .errors import ArgumentError, UnsupportedError
 from .fabric import PS_PER_S, Fabric
-from .sweep import MAX_THREADS
+from .sweep import MAX_THREADS, Row, answer, raise_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,7 @@ def tune(
     ranks: Ranks | None = None,
     *,
     exhaustive: bool = False,
+    rule: str | None = None,
     threads: int | None = None,
     **question: Any,  # noqa: ANN401
 ) -> pl.DataFrame:
@@ -48,6 +49,10 @@ def tune(
         The first n endpoints, or endpoints in rank order; all by default.
     exhaustive : bool
         True simulates all of them to their end, so that no time is missing.
+    rule : str, optional
+        Instead of a contest: what a real library would choose. "hccl-a2", "hccl-a3" (AI CPU),
+        "hccl-a3-aiv" (vector cores) or "nccl"; models of the libraries, with algorithms of ours for
+        theirs.
     threads : int, optional
         Threads to use; all processors by default.
     **question
@@ -63,7 +68,10 @@ def tune(
         from running), `algorithm`, `options` (String, a JSON object; defaults are left out),
         `time_ps` (Int64, null where it was not simulated to its end), `time_s`, `slowdown`
         (Float64, time over that of the fastest; null where there is no time or that is 0),
-        `at_least_ps` (Int64, the time or a lower bound of it).
+        `at_least_ps` (Int64, the time or a lower bound of it). With `rule` one row per size:
+        `size_bytes`, `rule`, `choice` (String, the library's words), `algorithm`, `options`,
+        `time_ps`, `time_s`, then of the fastest of all `best_algorithm`, `best_options`, `best_ps`,
+        and `slowdown` (Float64, `time_ps / best_ps`, null where that is 0).
 
     Raises
     ------
@@ -79,7 +87,7 @@ def tune(
     >>> fabric = cm.Fabric.preset("cm384")
     >>> best = cm.tune(fabric, "broadcast", ["1KiB", "64MiB"], ranks=16).filter(place=1)
     >>> best.select("size_bytes", "algorithm", "options").rows()
-    [(1024, 'binomial_tree', '{"chunks": 4}'), (67108864, 'chain', '{}')]
+    [(1024, 'direct', '{}'), (67108864, 'chain', '{}')]
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
@@ -90,8 +98,84 @@ def tune(
     checked = [size(each, f"sizes[{i}]") for i, each in enumerate(sizes)]
     everybody = flag(exhaustive, "exhaustive")
     n_threads = None if threads is None else integer(threads, "threads", 1, MAX_THREADS)
-    cases = [_case(fabric, name, each, {"ranks": ranks, **question}) for each in checked]
+    asking = {"ranks": ranks, **question}
+    cases = [_case(fabric, name, each, asking) for each in checked]
+    if rule is not None:
+        decisions = [_decision(fabric, text(rule, "rule"), name, each, asking) for each in checked]
+        contest = _ranked(checked, *_core.tune(cases, False, n_threads))  # noqa: FBT003
+        return _compared(decisions, contest, n_threads)
     return _ranked(checked, *_core.tune(cases, everybody, n_threads))
+
+
+class _Decision(NamedTuple):
+    """What a library would do at one size."""
+
+    size_bytes: int
+    rule: str
+    choice: str
+    algorithm: str
+    options: dict[str, int | str]
+    row: Row
+
+
+def _decision(
+    fabric: Fabric, rule: str, collective: str, size_bytes: int, asking: dict[str, Any]
+) -> _Decision:
+    keywords = {"size_bytes": size_bytes, "algorithm": AUTO, **asking}
+    plain = ask(fabric.n_endpoints, collective, keywords).question
+    decided = _core.decide(rule, fabric.core, collective, plain.endpoints, size_bytes)
+    if decided is None:
+        raise UnsupportedError(f"rule {rule!r} does not decide {collective} on these ranks")
+    choice, algorithm, options = decided
+    asked = ask(fabric.n_endpoints, collective, keywords | options | {"algorithm": algorithm})
+    try:
+        case = asked.question.case(fabric.core, asked.settings.core())
+    except ArgumentError as error:
+        raise UnsupportedError(
+            f"rule {rule!r} takes {choice}, for which this version has no algorithm: {error}"
+        ) from None
+    row = Row(fabric, asked, case, None)
+    return _Decision(size_bytes, rule, choice, algorithm, options, row)
+
+
+def _compared(
+    decisions: list[_Decision], contest: pl.DataFrame, threads: int | None
+) -> pl.DataFrame:
+    """Return what a library would choose beside what is best."""
+    import json
+
+    import polars as pl
+
+    rows = [decision.row for decision in decisions]
+    batch = answer(rows, threads=threads, progress=False)
+    raise_first(rows, batch)
+    best = contest.filter(pl.col("place") == 1)
+    time_ps, best_ps = pl.col("time_ps"), pl.col("best_ps")
+    return pl.DataFrame(
+        {
+            "size_bytes": pl.Series([each.size_bytes for each in decisions], dtype=pl.Int64),
+            "rule": pl.Series([each.rule for each in decisions], dtype=pl.String),
+            "choice": pl.Series([each.choice for each in decisions], dtype=pl.String),
+            "algorithm": pl.Series([each.algorithm for each in decisions], dtype=pl.String),
+            "options": pl.Series([json.dumps(each.options) for each in decisions], dtype=pl.String),
+            "time_ps": pl.Series(batch.time_ps, dtype=pl.Int64),
+            "best_algorithm": best["algorithm"],
+            "best_options": best["options"],
+            "best_ps": best["time_ps"],
+        }
+    ).select(
+        "size_bytes",
+        "rule",
+        "choice",
+        "algorithm",
+        "options",
+        "time_ps",
+        (time_ps / PS_PER_S).alias("time_s"),
+        "best_algorithm",
+        "best_options",
+        "best_ps",
+        pl.when(best_ps > 0).then(time_ps / best_ps).alias("slowdown"),
+    )
 
 
 def _case(fabric: Fabric, collective: str, size_bytes: int, asking: dict[str, Any]) -> _core.Case:

@@ -26,6 +26,7 @@ pub mod placement;
 pub mod plan;
 pub mod question;
 pub mod report;
+pub mod rules;
 pub mod schedule;
 pub mod simulate;
 pub mod suggest;

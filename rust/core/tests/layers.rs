@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["team"],
     &["fabric", "collective", "engine"],
     &["schedule"],
-    &["algorithms", "placement", "bounds"],
+    &["algorithms", "placement", "bounds", "rules"],
     &["bracket", "plan"],
     &["simulate"],
     &["report", "question"],

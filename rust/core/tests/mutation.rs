@@ -70,14 +70,18 @@ fn rebuilt(mut parts: ScheduleParts) -> Schedule {
     parts.build().unwrap()
 }
 
+/// Where a scatter leaves blocks on ranks that an all-gather brings them to again, the oracle decides
+/// what is harmless; everywhere else every mutant is refused.
 fn check_refused(original: &Schedule, mutant: ScheduleParts, what: &str) {
     let mutant = rebuilt(mutant);
-    let verdict = verify(&mutant);
-    assert!(
-        verdict.is_err(),
-        "{}: {what} is accepted",
-        describe(original)
-    );
+    if verify(&mutant).is_ok() {
+        let is_harmless = has_useless_copies(original) && oracle_accepts(&mutant);
+        assert!(is_harmless, "{}: {what} is accepted", describe(original));
+    }
+}
+
+fn has_useless_copies(schedule: &Schedule) -> bool {
+    verify(schedule).unwrap().useless_copies > 0
 }
 
 fn delete(parts: &mut ScheduleParts, t: usize) {
@@ -108,10 +112,12 @@ fn swapped(op: Op) -> Op {
 #[test]
 fn the_originals_are_accepted_by_verifier_and_oracle() {
     let schedules = small_schedules();
-    // 9 algorithms on 1 to 4 collectives each, most on 6 teams.
-    assert!(schedules.len() > 70, "{}", schedules.len());
+    // Over 15 algorithms on 1 to 8 collectives each, most on 6 teams.
+    assert!(schedules.len() > 200, "{}", schedules.len());
     for schedule in &schedules {
-        assert_eq!(verify(schedule).map(|proof| proof.useless_copies), Ok(0));
+        let gathers_what_is_there = schedule.collective() == Collective::Broadcast
+            && ["nhr", "nb"].contains(&schedule.algorithm());
+        assert_eq!(has_useless_copies(schedule), gathers_what_is_there);
         assert!(oracle_accepts(schedule), "{}", describe(schedule));
     }
 }

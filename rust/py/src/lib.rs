@@ -15,6 +15,7 @@ mod fabric;
 mod interrupt;
 mod many_jobs;
 mod registry;
+mod rules;
 mod schedule;
 mod simulate;
 mod sweep;
@@ -34,6 +35,8 @@ mod _core {
     use super::registry::{
         algorithm_columns, build_info, busbw_factor, collectives, preset_columns, routings,
     };
+    #[pymodule_export]
+    use super::rules::{decide, hccl_algo};
     #[pymodule_export]
     use super::schedule::PySchedule;
     #[pymodule_export]

@@ -98,10 +98,10 @@ impl Algorithm for BinomialTree {
         let n_chunks = self.n_chunks(problem);
         match problem.collective {
             Collective::Broadcast => {
-                program.phase(n_steps, |p| broadcast(p, problem, rank, n_chunks));
+                program.phase(n_steps, |p| whole_vector(p, problem, rank, n_chunks));
             }
             Collective::Reduce => program.transposed(n_steps, Op::Reduce, |p| {
-                broadcast(p, problem, rank, n_chunks);
+                whole_vector(p, problem, rank, n_chunks);
             }),
             Collective::Gather => {
                 program.transposed(n_steps, Op::Copy, |p| scatter(p, problem, rank));
@@ -118,7 +118,8 @@ fn n_pipelined(algorithm: &BinomialTree, problem: &Problem) -> u32 {
     }
 }
 
-fn depth(n: u32) -> u32 {
+/// ceil(log2 n): the steps until n ranks know of each other.
+pub(super) fn depth(n: u32) -> u32 {
     n.next_power_of_two().ilog2()
 }
 
@@ -128,7 +129,8 @@ fn children(n: u32, v: u32) -> impl Iterator<Item = (u32, u32)> {
     distances.filter(move |&(_, d)| v.is_multiple_of(2 * d) && v + d < n)
 }
 
-fn broadcast(program: &mut Program, problem: &Problem, rank: RankId, n_chunks: u32) {
+/// The broadcast from the root in `n_chunks` pipelined chunks.
+pub(super) fn whole_vector(program: &mut Program, problem: &Problem, rank: RankId, n_chunks: u32) {
     let (n, root) = (problem.n_ranks(), problem.root.0);
     for (step, d) in children(n, (rank.0 + n - root) % n) {
         let to = RankId((rank.0 + d) % n);

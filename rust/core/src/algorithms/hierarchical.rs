@@ -1,35 +1,42 @@
-//! Hierarchical: a ring inside each group and a ring among the ranks of equal place in the groups.
+//! Hierarchical: one algorithm inside each group, others among the ranks of equal place.
 //!
-//! A level of the team cuts the n ranks into N groups of m. All-gather in the order `intra_first`
-//! gathers inside the groups and then exchanges whole groups' blocks, one strided message each;
-//! `inter_first` exchanges single blocks first, which sends m times less between groups.
-//! Reduce-scatter is the same the other way around. All-reduce `intra_first` is reduce-scatter
-//! inside, all-reduce of the m-th part between, all-gather inside; `inter_first` swaps the levels.
-//! Source: Cho et al., "Blue Connect", Systems and Machine Learning 2019; HCCL two-level; `reference/algorithms.md` 3.13.
+//! One or two levels of the team, of equal groups, make the n ranks a grid of two or three axes:
+//! m places inside (a third of them in between) and N groups. All-gather goes axis by axis, every
+//! axis passing on all blocks that the axes before have brought, one strided message each;
+//! reduce-scatter is the same the other way around. All-reduce is a reduce-scatter along all axes but
+//! the last, an all-reduce along the last, and all-gathers back. `intra_first` starts inside,
+//! `inter_first` outside: an all-gather that ends inside sends m times less between groups, a
+//! reduce-scatter or all-reduce that starts inside too. Cost: the sum of its phases.
+//! Source: Cho et al., "Blue Connect", Systems and Machine Learning 2019; HCCL; `reference/algorithms.md`
+//! 3.13.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported};
-use super::ring::Ring;
+use super::contract::{
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, Unsupported, check,
+    equal_groups_of, lookup,
+};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::schedule::{ChunkRange, Program};
-use crate::team::{Level, Team};
+use crate::team::Team;
 
-/// The two-level hierarchy.
+/// The hierarchy of two or three axes.
 #[derive(Debug)]
 pub(super) struct Hierarchical;
 
-/// What runs on either level: any algorithm with one chunk per block.
-const INSIDE: &dyn Algorithm = &Ring;
-
 const ORDER: &str = "order";
 const LEVEL: &str = "level";
+/// The options that name the algorithm of each axis: of two, the first and the last.
+const INTRA: &str = "intra";
+const MIDDLE: &str = "middle";
+const INTER: &str = "inter";
+const DEFAULT: &str = "ring";
 
 static ABOUT: About = About {
     name: "hierarchical",
-    summary: "a ring inside each group (m ranks) and a ring among equal places of the N groups",
+    summary: "any algorithm inside each group (m ranks), and any among equal places of the N groups",
     source: "Cho et al., BlueConnect, 2019; HCCL",
-    constraint: "a level with groups of equal size",
+    constraint: "a level, or two, with groups of equal size",
     collectives: &[
         Collective::AllReduce,
         Collective::ReduceScatter,
@@ -44,9 +51,27 @@ static ABOUT: About = About {
         },
         OptionSpec {
             name: LEVEL,
-            summary: "the level whose groups are the inner teams; by default node, else the outermost level with several groups of several ranks",
+            summary: "the level whose groups are the inner teams, or two as 'package+node'; by default node, else the outermost level with several groups of several ranks",
             kind: OptionKind::Text,
             candidates: &[],
+        },
+        OptionSpec {
+            name: INTRA,
+            summary: "the algorithm inside the innermost groups; by default ring",
+            kind: OptionKind::Text,
+            candidates: &[Candidate::Text("direct")],
+        },
+        OptionSpec {
+            name: MIDDLE,
+            summary: "of two levels: the algorithm among the inner groups of an outer one; by default ring",
+            kind: OptionKind::Text,
+            candidates: &[],
+        },
+        OptionSpec {
+            name: INTER,
+            summary: "the algorithm among the outermost groups; by default ring",
+            kind: OptionKind::Text,
+            candidates: &[Candidate::Text("nhr")],
         },
     ],
 };
@@ -58,288 +83,423 @@ impl Algorithm for Hierarchical {
 
     fn steps_formula(&self, collective: Collective) -> &'static str {
         match collective {
-            Collective::AllReduce => "2(m-1)+2(N-1)",
-            _ => "m-1+N-1",
+            Collective::AllReduce => "sum of phases; rings: 2(m-1)+2(N-1)",
+            _ => "sum of phases; rings: m-1+N-1",
         }
     }
 
     fn bytes_formula(&self, collective: Collective) -> &'static str {
         match collective {
-            Collective::AllReduce => "2(n-1)/n S",
-            _ => "(n-1)/n S",
+            Collective::AllReduce => "sum of phases; rings: 2(n-1)/n S",
+            _ => "sum of phases; rings: (n-1)/n S",
         }
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), Unsupported> {
-        let level = level(problem)?;
-        let first = level.groups[0].len();
-        match level.groups.iter().find(|group| group.len() != first) {
-            None => Ok(()),
-            Some(group) => Err(Unsupported::UnequalGroups {
+        let grid = Grid::of(problem)?;
+        if problem.options.text(MIDDLE).is_some() && grid.extents.len() < 3 {
+            return Err(Unsupported::OptionHere {
                 algorithm: ABOUT.name,
-                level: level.name.clone(),
-                first,
-                other: group.len(),
-            }),
+                option: MIDDLE,
+                value: problem.options.text(MIDDLE).unwrap_or_default().to_owned(),
+                only: "only where level names two levels",
+            });
         }
+        for phase in grid.phases(problem) {
+            grid.algorithm(problem, phase)?;
+        }
+        Ok(())
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        problem.n_ranks()
+        let grid = Grid::checked(problem);
+        problem.n_ranks().saturating_mul(grid.parts(problem))
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
-        let grid = Grid::of(problem);
+        let grid = Grid::checked(problem);
         let steps_of = |phase| {
             let team = grid.sub_team(phase);
-            INSIDE.n_steps(&sub_problem(problem, phase, &team))
+            let inner = grid
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
+            inner.n_steps(&grid.sub_problem(problem, phase, &team))
         };
-        grid.phases(problem).map(steps_of).sum()
+        grid.phases(problem).into_iter().map(steps_of).sum()
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        let grid = Grid::of(problem);
+        let grid = Grid::checked(problem);
+        let parts = grid.parts(problem);
         let transfers_of = |phase| {
             let team = grid.sub_team(phase);
+            let inner = grid
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
             let n_teams = u64::from(problem.n_ranks() / team.n_ranks());
-            let messages = INSIDE.n_transfers(&sub_problem(problem, phase, &team));
-            n_teams * messages * grid.most_ranges(phase) as u64
+            let messages = inner.n_transfers(&grid.sub_problem(problem, phase, &team));
+            // A message is cut into as many as it has chunks at most; each chunk moves to each rank
+            // once, and once more where all-reduce sums before it gathers.
+            let passes = 1 + u64::from(phase.collective == Collective::AllReduce);
+            let n_inner = u64::from(inner.n_chunks(&grid.sub_problem(problem, phase, &team)));
+            let messages = messages.max(passes * u64::from(team.n_ranks()) * n_inner);
+            n_teams * messages * grid.most_ranges(problem, phase, parts)
         };
-        grid.phases(problem).map(transfers_of).sum()
+        grid.phases(problem).into_iter().map(transfers_of).sum()
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        let grid = Grid::of(problem);
+        let grid = Grid::checked(problem);
         let hops_of = |phase| {
             let team = grid.sub_team(phase);
-            INSIDE.floor(&sub_problem(problem, phase, &team)).hops
+            let inner = grid
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
+            inner.floor(&grid.sub_problem(problem, phase, &team)).hops
         };
-        Floor::new(grid.phases(problem).map(hops_of).sum(), 0, 0, 1)
+        let hops = grid.phases(problem).into_iter().map(hops_of).sum();
+        // Whoever gathers n blocks receives n - 1 of them, and twice that for the sum of vectors
+        // (Patarasuk, Yuan 2009).
+        let n = u64::from(problem.n_ranks());
+        let passes = 1 + u64::from(problem.collective == Collective::AllReduce);
+        Floor::new(hops, problem.size_bytes(), passes * (n - 1), n)
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
-        let grid = Grid::of(problem);
-        let (m, n_groups) = (grid.group_size() as u32, grid.n_groups() as u32);
-        let mut in_order = grid.groups.iter().flatten().zip(problem.team.ranks());
-        if !in_order.all(|(&rank, expected)| rank == expected) {
+        let grid = Grid::checked(problem);
+        // What the chunks of other algorithms than rings do is not stated.
+        let is_ring = |phase: &Phase| {
+            let inner = grid.algorithm(problem, *phase);
+            inner.is_ok_and(|inner| inner.name() == DEFAULT)
+        };
+        let mut in_order = grid.ranks.iter().zip(problem.team.ranks());
+        if !grid.phases(problem).iter().all(is_ring)
+            || !in_order.all(|(&rank, expected)| rank == expected)
+        {
             return Symmetry::NONE;
         }
-        let chunk_axis = |rank_stride, size, neighbor| ChunkAxis {
-            stride: neighbor,
-            rank_stride,
-            size,
+        let mut rank_stride = 1;
+        let chunk_axis = |(axis, &extent): (usize, &usize)| {
+            let mut neighbor = vec![0; grid.extents.len()];
+            neighbor[axis] = 1.min(extent - 1);
+            let chunks = ChunkAxis {
+                stride: grid.block(&neighbor),
+                rank_stride,
+                size: extent as u32,
+            };
+            rank_stride *= extent as u32;
+            chunks
         };
+        let chunks = grid.extents.iter().enumerate().map(chunk_axis).collect();
+        let ranks = grid
+            .extents
+            .iter()
+            .map(|&extent| (extent as u32, Alike::Rotations));
         Symmetry {
-            ranks: vec![(m, Alike::Rotations), (n_groups, Alike::Rotations)],
-            chunks: vec![
-                chunk_axis(1, m, grid.chunk(0, 1.min(m as usize - 1))),
-                chunk_axis(m, n_groups, grid.chunk(1.min(n_groups as usize - 1), 0)),
-            ],
+            ranks: ranks.collect(),
+            chunks,
         }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
-        let grid = Grid::of(problem);
-        let place = grid.place_of(rank);
+        let grid = Grid::checked(problem);
+        let (parts, place) = (grid.parts(problem), grid.place_of(rank));
         for phase in grid.phases(problem) {
-            let (ranks, local) = grid.members(phase, place);
+            let (ranks, local) = grid.members(phase, &place);
             let team = grid.sub_team(phase);
-            let sub_problem = sub_problem(problem, phase, &team);
-            let chunks_of = |block: u32, out: &mut Vec<u32>| {
-                grid.chunks_of(phase, block as usize, place, out);
+            let sub_problem = grid.sub_problem(problem, phase, &team);
+            let inner = grid
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
+            let n_inner = inner.n_chunks(&sub_problem);
+            let chunks_of = |chunk: u32, out: &mut Vec<u32>| {
+                grid.chunks_of(phase, &place, (chunk, n_inner), parts, out);
             };
-            program.phase(INSIDE.n_steps(&sub_problem), |p| {
+            program.phase(inner.n_steps(&sub_problem), |p| {
                 p.embedded(&ranks, local, chunks_of, |p| {
-                    INSIDE.rank_program(&sub_problem, local, p);
+                    inner.rank_program(&sub_problem, local, p);
                 });
             });
         }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Inside each group.
-    Intra,
-    /// Among the ranks of equal place in the groups.
-    Inter,
-}
-
-/// A collective of all sub-teams of one side at once.
+/// A collective of all sub-teams along one axis at once.
 #[derive(Clone, Copy)]
 struct Phase {
-    side: Side,
+    axis: usize,
     collective: Collective,
-    /// Whether a block stands for all ranks that the sub-team's member represents (those of its
-    /// group, or those of its place) and not for itself alone.
-    is_wide: bool,
+    /// Axes along which a block stands for all places, as bits: those that are still to be
+    /// scattered or have been gathered already.
+    wide: u32,
 }
 
-/// The groups as a grid: rank `groups[x][l]` has place l in group x.
-struct Grid<'a> {
-    groups: &'a [Vec<RankId>],
-    /// An all-reduce may number its chunks freely; so that wide blocks are contiguous.
-    chunk_layout: Option<Side>,
+/// The ranks as a grid, innermost axis first.
+struct Grid {
+    /// Places along each axis.
+    extents: Vec<usize>,
+    /// The rank at each place, the innermost axis running fastest.
+    ranks: Vec<RankId>,
+    /// Axes from the first to the last of an all-gather's order.
+    order: Vec<usize>,
+    /// An all-reduce may number its chunks freely: so that wide blocks are contiguous.
+    numbers_freely: bool,
 }
 
-impl<'a> Grid<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
-        let level = level(problem).expect("supports() has found the level");
-        Self {
-            groups: &level.groups,
-            chunk_layout: (problem.collective == Collective::AllReduce)
-                .then(|| first_side(problem)),
-        }
-    }
-
-    fn n_groups(&self) -> usize {
-        self.groups.len()
-    }
-
-    fn group_size(&self) -> usize {
-        self.groups[0].len()
-    }
-
-    /// The phases in order, without those of single ranks.
-    fn phases(&self, problem: &Problem) -> impl Iterator<Item = Phase> {
-        let first = first_side(problem);
-        let second = match first {
-            Side::Intra => Side::Inter,
-            Side::Inter => Side::Intra,
+impl Grid {
+    fn of(problem: &Problem) -> Result<Self, Unsupported> {
+        let asked = problem.options.text(LEVEL);
+        let names: Vec<Option<&str>> = match asked {
+            None => vec![None],
+            Some(names) => names.splitn(2, '+').map(Some).collect(),
         };
-        let phase = |side, collective, is_wide| {
-            let phase = Phase {
-                side,
-                collective,
-                is_wide,
+        let level = |name: Option<&str>| equal_groups_of(ABOUT.name, problem, name);
+        let levels = names
+            .into_iter()
+            .map(level)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (first, last) = (levels[0], levels[levels.len() - 1]);
+        let size = first.groups[0].len();
+        let (extents, ranks) = if levels.len() == 2 && last.groups[0].len() % size == 0 {
+            // Groups of either level are in rank order, so the inner groups of an outer one are too.
+            let inside = |outer: &Vec<RankId>| {
+                let inner = first
+                    .groups
+                    .iter()
+                    .filter(|group| outer.contains(&group[0]));
+                inner.flatten().copied().collect::<Vec<_>>()
             };
-            (self.sub_team(phase).n_ranks() > 1).then_some(phase)
+            let ranks: Vec<RankId> = last.groups.iter().flat_map(inside).collect();
+            let middle = last.groups[0].len() / size;
+            (vec![size, middle, last.groups.len()], ranks)
+        } else {
+            let ranks = first.groups.iter().flatten().copied().collect();
+            (vec![size, first.groups.len()], ranks)
         };
-        let (scatter, gather) = (Collective::ReduceScatter, Collective::AllGather);
-        let phases = match problem.collective {
-            Collective::AllGather => [
-                phase(first, gather, false),
-                phase(second, gather, true),
-                None,
-            ],
-            Collective::ReduceScatter => [
-                phase(first, scatter, true),
-                phase(second, scatter, false),
-                None,
-            ],
-            _ => [
-                phase(first, scatter, true),
-                phase(second, Collective::AllReduce, false),
-                phase(first, gather, true),
-            ],
-        };
-        phases.into_iter().flatten()
-    }
-
-    fn sub_team(&self, phase: Phase) -> Team {
-        Team::flat(match phase.side {
-            Side::Intra => self.group_size() as u32,
-            Side::Inter => self.n_groups() as u32,
+        if levels.len() == 2 && (extents.len() == 2 || ranks.len() != problem.n_ranks() as usize) {
+            return Err(Unsupported::OptionHere {
+                algorithm: ABOUT.name,
+                option: LEVEL,
+                value: asked.unwrap_or_default().to_owned(),
+                only: "only with the inner level first",
+            });
+        }
+        let mut order: Vec<usize> = (0..extents.len()).collect();
+        if problem.options.text(ORDER) == Some("inter_first") {
+            order.reverse();
+        }
+        Ok(Self {
+            extents,
+            ranks,
+            order,
+            numbers_freely: problem.collective == Collective::AllReduce,
         })
     }
 
-    /// Group and place of a rank.
-    fn place_of(&self, rank: RankId) -> (usize, usize) {
-        let places = self.groups.iter().enumerate();
-        let mut found = places.filter_map(|(x, group)| Some((x, group.binary_search(&rank).ok()?)));
-        found.next().expect("a level names every rank once")
+    fn checked(problem: &Problem) -> Self {
+        Self::of(problem).expect("supports() has found the levels")
+    }
+
+    /// The phases in order, without those of single ranks.
+    fn phases(&self, problem: &Problem) -> Vec<Phase> {
+        let (scatter, gather) = (Collective::ReduceScatter, Collective::AllGather);
+        let mut phases = Vec::new();
+        let mut add = |collective, axes: &[usize], wide_axes: &[usize]| {
+            let wide = wide_axes.iter().map(|axis| 1 << axis).sum();
+            phases.push(Phase {
+                axis: axes[0],
+                collective,
+                wide,
+            });
+        };
+        let order = &self.order;
+        let last = order.len() - 1;
+        match problem.collective {
+            Collective::AllGather => {
+                (0..=last).for_each(|i| add(gather, &order[i..], &order[..i]));
+            }
+            Collective::ReduceScatter => {
+                (0..=last).for_each(|i| add(scatter, &order[i..], &order[i + 1..]));
+            }
+            _ => {
+                (0..last).for_each(|i| add(scatter, &order[i..], &order[i + 1..]));
+                add(Collective::AllReduce, &order[last..], &[]);
+                (0..last)
+                    .rev()
+                    .for_each(|i| add(gather, &order[i..], &order[i + 1..]));
+            }
+        }
+        phases.retain(|phase| self.extents[phase.axis] > 1);
+        phases
+    }
+
+    /// What runs along the axis of a phase, if it can.
+    fn algorithm(
+        &self,
+        problem: &Problem,
+        phase: Phase,
+    ) -> Result<&'static dyn Algorithm, Unsupported> {
+        let option = match phase.axis {
+            0 => INTRA,
+            axis if axis + 1 == self.extents.len() => INTER,
+            _ => MIDDLE,
+        };
+        let name = problem.options.text(option).unwrap_or(DEFAULT);
+        let inner = lookup(name).map_err(|error| Unsupported::Inner {
+            algorithm: ABOUT.name,
+            option,
+            reason: error.to_string(),
+        })?;
+        if inner.is_in_network() {
+            return Err(Unsupported::Inner {
+                algorithm: ABOUT.name,
+                option,
+                reason: format!("{name} runs in the switches and not between ranks"),
+            });
+        }
+        let team = self.sub_team(phase);
+        let fits = check(inner, &self.sub_problem(problem, phase, &team));
+        fits.map_err(|error: PlanError| Unsupported::Inner {
+            algorithm: ABOUT.name,
+            option,
+            reason: error.to_string(),
+        })?;
+        Ok(inner)
+    }
+
+    fn sub_team(&self, phase: Phase) -> Team {
+        Team::flat(self.extents[phase.axis] as u32)
+    }
+
+    /// What the sub-teams of a phase are asked for: their share of the bytes.
+    fn sub_problem<'a>(&self, problem: &Problem, phase: Phase, team: &'a Team) -> Problem<'a> {
+        let wide = (0..self.extents.len()).filter(|axis| phase.wide >> axis & 1 == 1);
+        let blocks: u128 = wide.map(|axis| self.extents[axis] as u128).product();
+        let blocks = blocks * u128::from(team.n_ranks());
+        let bytes = u128::from(problem.size_bytes()) * blocks / u128::from(problem.n_ranks());
+        Problem::new(phase.collective, team, Payload::Bytes(bytes as u64))
+    }
+
+    /// The place of a rank along each axis.
+    fn place_of(&self, rank: RankId) -> Vec<usize> {
+        let found = self.ranks.iter().position(|&each| each == rank);
+        let mut index = found.expect("a level names every rank once");
+        let digit = |&extent: &usize| {
+            let place = index % extent;
+            index /= extent;
+            place
+        };
+        self.extents.iter().map(digit).collect()
+    }
+
+    /// The rank at a place.
+    fn rank_at(&self, place: &[usize]) -> RankId {
+        let fold = |index, (&place, &extent): (&usize, &usize)| index * extent + place;
+        let index = place.iter().zip(&self.extents).rev().fold(0, fold);
+        self.ranks[index]
     }
 
     /// The sub-team of the rank at a place, and its number in it.
-    fn members(&self, phase: Phase, (x, l): (usize, usize)) -> (Vec<RankId>, RankId) {
-        match phase.side {
-            Side::Intra => (self.groups[x].clone(), RankId::from_index(l)),
-            Side::Inter => {
-                let column = self.groups.iter().map(|group| group[l]);
-                (column.collect(), RankId::from_index(x))
-            }
+    fn members(&self, phase: Phase, place: &[usize]) -> (Vec<RankId>, RankId) {
+        let mut at = place.to_vec();
+        let member = |i| {
+            at[phase.axis] = i;
+            self.rank_at(&at)
+        };
+        let ranks = (0..self.extents[phase.axis]).map(member).collect();
+        (ranks, RankId::from_index(place[phase.axis]))
+    }
+
+    /// The number of the block that belongs to the rank at a place.
+    fn block(&self, place: &[usize]) -> u32 {
+        if !self.numbers_freely {
+            return self.rank_at(place).0;
+        }
+        // The first axis of the order counts most, so what it scatters is contiguous.
+        let fold = |index, &axis: &usize| index * self.extents[axis] + place[axis];
+        self.order.iter().fold(0, fold) as u32
+    }
+
+    /// The blocks that `of` stands for along the wide axes.
+    fn blocks_of(&self, wide: u32, of: &[usize]) -> Vec<u32> {
+        let mut places = vec![of.to_vec()];
+        for axis in (0..self.extents.len()).filter(|axis| wide >> axis & 1 == 1) {
+            let along = |place: &Vec<usize>| {
+                let at = |i| {
+                    let mut place = place.clone();
+                    place[axis] = i;
+                    place
+                };
+                (0..self.extents[axis]).map(at).collect::<Vec<_>>()
+            };
+            places = places.iter().flat_map(along).collect();
+        }
+        places.iter().map(|place| self.block(place)).collect()
+    }
+
+    /// Into how many parts each block is cut: so that every phase can have its chunks.
+    fn parts(&self, problem: &Problem) -> u32 {
+        let parts_of = |phase| {
+            let team = self.sub_team(phase);
+            let inner = self
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
+            let chunks = inner.n_chunks(&self.sub_problem(problem, phase, &team));
+            parts_per_block(chunks, team.n_ranks())
+        };
+        let phases = self.phases(problem).into_iter().map(parts_of);
+        phases.fold(1, num_integer::lcm)
+    }
+
+    /// Appends the chunks of the whole that one of `n_inner` chunks of a phase stands for.
+    fn chunks_of(
+        &self,
+        phase: Phase,
+        place: &[usize],
+        (chunk, n_inner): (u32, u32),
+        parts: u32,
+        out: &mut Vec<u32>,
+    ) {
+        let n = self.extents[phase.axis] as u32;
+        let per_block = parts_per_block(n_inner, n);
+        let mut of = place.to_vec();
+        let wide = if n_inner.is_multiple_of(n) {
+            of[phase.axis] = (chunk / per_block) as usize;
+            phase.wide
+        } else {
+            // Chunks that are no parts of blocks cut all blocks of the sub-team alike.
+            phase.wide | 1 << phase.axis
+        };
+        let width = parts / per_block;
+        let first = chunk % per_block * width;
+        for block in self.blocks_of(wide, &of) {
+            out.extend((first..first + width).map(|part| block * parts + part));
         }
     }
 
-    /// The chunk that belongs to the rank at a place.
-    fn chunk(&self, x: usize, l: usize) -> u32 {
-        match self.chunk_layout {
-            None => self.groups[x][l].0,
-            Some(Side::Intra) => (l * self.n_groups() + x) as u32,
-            Some(Side::Inter) => (x * self.group_size() + l) as u32,
-        }
-    }
-
-    /// Appends the chunks of a sub-team's block, for the sub-team of the rank at a place.
-    fn chunks_of(&self, phase: Phase, block: usize, (x, l): (usize, usize), out: &mut Vec<u32>) {
-        match (phase.side, phase.is_wide) {
-            (Side::Intra, false) => out.push(self.chunk(x, block)),
-            (Side::Inter, false) => out.push(self.chunk(block, l)),
-            (Side::Intra, true) => out.extend((0..self.n_groups()).map(|x| self.chunk(x, block))),
-            (Side::Inter, true) => out.extend((0..self.group_size()).map(|l| self.chunk(block, l))),
-        }
-    }
-
-    /// The most progressions that a block of a phase is made of.
-    fn most_ranges(&self, phase: Phase) -> usize {
-        if !phase.is_wide {
-            return 1;
-        }
-        let n_blocks = self.sub_team(phase).n_ranks() as usize;
-        let ranges = (0..n_blocks).map(|block| {
+    /// The most progressions that a chunk of a phase is made of.
+    fn most_ranges(&self, problem: &Problem, phase: Phase, parts: u32) -> u64 {
+        let team = self.sub_team(phase);
+        let inner = self
+            .algorithm(problem, phase)
+            .expect("supports() has checked");
+        let n_inner = inner.n_chunks(&self.sub_problem(problem, phase, &team));
+        let origin = vec![0; self.extents.len()];
+        let ranges = (0..n_inner).map(|chunk| {
             let mut chunks = Vec::new();
-            self.chunks_of(phase, block, (0, 0), &mut chunks);
+            self.chunks_of(phase, &origin, (chunk, n_inner), parts, &mut chunks);
             chunks.sort_unstable();
-            ChunkRange::cover(&chunks).len()
+            ChunkRange::cover(&chunks).len() as u64
         });
         ranges.max().unwrap_or(1)
     }
 }
 
-/// What the sub-teams of a phase are asked for: with wide blocks the whole, else their share.
-fn sub_problem<'a>(problem: &Problem, phase: Phase, team: &'a Team) -> Problem<'a> {
-    let share = if phase.is_wide {
-        problem.n_ranks()
+/// Parts of each of n blocks if `n_inner` chunks are equal parts of blocks, else of all alike.
+fn parts_per_block(n_inner: u32, n: u32) -> u32 {
+    if n_inner.is_multiple_of(n) {
+        n_inner / n
     } else {
-        team.n_ranks()
-    };
-    let bytes = u128::from(problem.size_bytes()) * u128::from(share);
-    let bytes = bytes / u128::from(problem.n_ranks());
-    Problem::new(phase.collective, team, Payload::Bytes(bytes as u64))
-}
-
-fn first_side(problem: &Problem) -> Side {
-    match problem.options.text(ORDER) {
-        Some("inter_first") => Side::Inter,
-        _ => Side::Intra,
-    }
-}
-
-/// The level whose groups are the inner teams.
-fn level<'a>(problem: &Problem<'a>) -> Result<&'a Level, Unsupported> {
-    let team = problem.team;
-    let asked = problem.options.text(LEVEL);
-    let is_proper =
-        |level: &&Level| level.groups.len() > 1 && level.groups.iter().any(|g| g.len() > 1);
-    let level = match asked {
-        Some(name) => team.level(name),
-        None => team
-            .level("node")
-            .or_else(|| team.levels().iter().rev().find(is_proper)),
-    };
-    level.ok_or_else(|| Unsupported::NoLevel {
-        algorithm: ABOUT.name,
-        asked: asked.map(str::to_owned),
-        known: known_levels(team),
-    })
-}
-
-fn known_levels(team: &Team) -> String {
-    let describe = |level: &Level| format!("{} ({} groups)", level.name, level.groups.len());
-    let known: Vec<String> = team.levels().iter().map(describe).collect();
-    if known.is_empty() {
-        "none".to_owned()
-    } else {
-        known.join(", ")
+        n_inner
     }
 }

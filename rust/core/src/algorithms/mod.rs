@@ -6,15 +6,34 @@
 
 pub mod contract;
 
+mod ahc;
+mod bidirectional_ring;
+mod bine;
 mod binomial_tree;
+mod bruck;
 mod chain;
 mod direct;
 mod dissemination;
 mod double_binary_tree;
+mod grouped;
+mod halving_doubling;
 mod hierarchical;
+mod kary_tree;
+mod multi_ring;
+mod nb;
+mod neighbor_exchange;
+mod nhr;
 mod nvls;
+mod one_shot;
+mod pat;
+mod pipeline;
+mod rabenseifner;
+mod recursive_doubling;
 mod ring;
 mod shift;
+mod swing;
+mod two_level;
+mod two_shot;
 mod xor;
 
 pub use contract::{
@@ -25,13 +44,32 @@ pub use contract::{
 /// All algorithms, in documentation order.
 pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &ring::Ring,
+    &bidirectional_ring::BidirectionalRing,
+    &multi_ring::MultiRing,
+    &neighbor_exchange::NeighborExchange,
+    &nhr::Nhr,
+    &nb::Nb,
+    &recursive_doubling::RecursiveDoubling,
+    &rabenseifner::Rabenseifner,
+    &halving_doubling::HalvingDoubling,
+    &one_shot::OneShot,
+    &two_shot::TwoShot,
     &double_binary_tree::DoubleBinaryTree,
+    &kary_tree::KaryTree,
+    &pat::Pat,
+    &swing::Swing,
     &hierarchical::Hierarchical,
+    &ahc::Ahc,
+    &pipeline::Pipeline,
     &binomial_tree::BinomialTree,
+    &bine::Bine,
     &chain::Chain,
     &direct::Direct,
     &shift::Shift,
     &xor::Xor,
+    &grouped::Grouped,
+    &bruck::Bruck,
+    &two_level::TwoLevel,
     &dissemination::Dissemination,
     &nvls::Nvls,
 ];

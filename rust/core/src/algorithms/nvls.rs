@@ -22,7 +22,7 @@ static ABOUT: About = About {
     name: "nvls",
     summary: "switches add up and multicast, each part by way of one rank",
     source: "NVIDIA NCCL, NVLink SHARP",
-    constraint: "any n, on switches that reduce in the network; routing spray",
+    constraint: "switches that reduce; routing spray",
     collectives: &[
         Collective::AllReduce,
         Collective::ReduceScatter,

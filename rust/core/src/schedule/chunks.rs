@@ -34,6 +34,23 @@ impl ChunkRange {
         }
     }
 
+    /// `count` chunks from `first` on in strides of `stride`, modulo `n`: one progression for each
+    /// time that they pass the last chunk, and one more.
+    pub fn cyclic(n: u32, first: u32, count: u32, stride: u32) -> impl Iterator<Item = Self> {
+        let (mut first, mut left) = (first % n, count);
+        std::iter::from_fn(move || {
+            let fitting = ((n - 1 - first) / stride + 1).min(left);
+            let range = Self {
+                first,
+                count: fitting,
+                stride: if fitting == 1 { 1 } else { stride },
+            };
+            left -= fitting;
+            first = (first + fitting * stride) % n;
+            (fitting > 0).then_some(range)
+        })
+    }
+
     /// The chunks in ascending order.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = u32> {
@@ -241,6 +258,20 @@ fn hccl(size: u64, n_chunks: u32) -> impl Iterator<Item = u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cyclic_chunks_are_those_of_the_definition() {
+        for (n, first, count, stride) in [(7, 5, 4, 1), (9, 8, 3, 4), (5, 0, 5, 1), (6, 4, 0, 2)] {
+            let expected: Vec<u32> = (0..count).map(|i| (first + i * stride) % n).collect();
+            let ranges = ChunkRange::cyclic(n, first, count, stride);
+            assert_eq!(
+                ranges.flat_map(ChunkRange::iter).collect::<Vec<_>>(),
+                expected
+            );
+        }
+        // 5, 6 and then 0, 1.
+        assert_eq!(ChunkRange::cyclic(7, 5, 4, 1).count(), 2);
+    }
 
     #[test]
     fn the_three_splits_divide_seven_bytes_over_three_chunks() {

@@ -70,6 +70,19 @@ impl Program {
         self.push(step, to, chunks, Op::Copy);
     }
 
+    /// One message for each of `ranges`, all to `to`, which stores them.
+    #[inline]
+    pub fn send_each(
+        &mut self,
+        step: u32,
+        to: RankId,
+        ranges: impl IntoIterator<Item = ChunkRange>,
+    ) {
+        for chunks in ranges {
+            self.send(step, to, chunks);
+        }
+    }
+
     /// The rank sends `chunks` to `to`, which adds them to its own.
     #[inline]
     pub fn reduce(&mut self, step: u32, to: RankId, chunks: ChunkRange) {
@@ -108,6 +121,13 @@ impl Program {
             std::mem::swap(&mut send.src, &mut send.dst);
             send.op = op;
         }
+    }
+
+    /// Runs `write` and turns back to the step at which it began: what follows runs beside it.
+    pub fn side_by_side(&mut self, write: impl FnOnce(&mut Self)) {
+        let base = self.base;
+        write(self);
+        self.base = base;
     }
 
     /// The program of the sub-team `ranks`, in which this rank is number `local`. `chunks_of`

@@ -35,6 +35,50 @@ pub enum Unsupported {
         /// Ranks in the team.
         n_ranks: u32,
     },
+    /// A number of ranks that it cannot serve.
+    #[error("{algorithm} needs {needs}, got {n_ranks}; {instead} works for any number")]
+    RankCount {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// What it needs: "an even number of ranks".
+        needs: &'static str,
+        /// Ranks in the team.
+        n_ranks: u32,
+        /// An algorithm without the constraint.
+        instead: &'static str,
+    },
+    /// An algorithm named in an option that does not fit its part.
+    #[error("{algorithm} cannot use its option {option}: {reason}")]
+    Inner {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The option.
+        option: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// Group sizes with little in common.
+    #[error(
+        "{algorithm} cuts the vector into lcm(group sizes) x groups chunks, here more than {limit}"
+    )]
+    UnrelatedGroups {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The most chunks.
+        limit: u64,
+    },
+    /// A value of an option that the question does not allow.
+    #[error("{algorithm} takes {option}={value} {only}")]
+    OptionHere {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// Where it is allowed: "only for ...".
+        only: &'static str,
+    },
     /// A team without the level that a hierarchy needs.
     #[error(
         "{algorithm} needs a team with a level of groups{}; the team's levels are: {known}",

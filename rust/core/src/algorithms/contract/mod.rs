@@ -3,8 +3,11 @@
 //! An algorithm is SPMD: it never sees all ranks at once. Its counts of chunks, steps and transfers
 //! are known before anything is allocated, so that a question too large is refused, not attempted.
 
+mod blockwise;
 mod error;
 mod floor;
+mod fold;
+mod groups;
 mod options;
 mod orbits;
 mod plan;
@@ -15,6 +18,9 @@ pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
+pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
+pub(super) use fold::{FOLD, Fold, Part};
+pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use options::{CHUNKS, default_chunks};
 
 use crate::collective::{Collective, Problem};
