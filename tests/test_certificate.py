@@ -112,6 +112,43 @@ def test_another_route_does_not_check() -> None:
         certificate.replace(op_routes=np.ones(n_operations, dtype=np.int64)).check()
 
 
+def test_the_proof_of_a_symmetric_run_is_one_of_its_classes() -> None:
+    r = cm.simulate(FABRIC, "all_to_all", size_bytes=10**7, ranks=32, algorithm="direct")
+    certificate = r.certificate()
+    # Each of 32 dies sends to its sibling, to 14 dies of its node, to 16 of the other: the longest
+    # list has an entry for each class, not for each of the 992 transfers.
+    n_classes = certificate.classes.group_by("kind").agg(pl.col("class").n_unique())
+    assert dict(n_classes.rows())["op"] == certificate.routes["op"].n_unique() == 3
+    assert certificate.check()
+    # Without classes each transfer has its own records.
+    options = {"refine": False}
+    each = cm.simulate(
+        FABRIC,
+        "all_to_all",
+        size_bytes=10**7,
+        ranks=32,
+        algorithm="direct",
+        engine_options=options,
+    ).certificate()
+    assert each.classes.is_empty()
+    assert each.routes["op"].n_unique() == 992
+    assert (each.check(), each.time_ps) == (True, certificate.time_ps)
+
+
+@pytest.mark.parametrize("kind", ["op", "resource"])
+def test_classes_of_what_differs_do_not_check(kind: str) -> None:
+    r = cm.simulate(FABRIC, "all_to_all", size_bytes=10**7, ranks=32, algorithm="direct")
+    certificate = r.certificate()
+    first = (pl.col("kind") == kind) & (pl.col("member") == 0)
+    other = pl.when(first).then((pl.col("class") + 1) % 2).otherwise("class")
+    forged = certificate.replace(classes=certificate.classes.with_columns(other.alias("class")))
+    with pytest.raises(cm.VerifyError, match="class"):
+        forged.check()
+    fewer = certificate.classes.filter(pl.col("kind") == kind)
+    with pytest.raises(cm.VerifyError, match="class"):
+        certificate.replace(classes=fewer).check()
+
+
 def test_a_frame_of_another_form_is_no_part_of_a_certificate() -> None:
     certificate = run(ranks=2).certificate()
     with pytest.raises(cm.ArgumentError, match="missing column 'residue'"):

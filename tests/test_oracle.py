@@ -13,7 +13,7 @@ PER_TEST = 20
 N_SLOW_CASES = 5000
 
 
-def simulated(case: Case) -> cm.Result | None:
+def simulated(case: Case, options: dict[str, bool] | None = None) -> cm.Result | None:
     """Simulate a case; None if its fabric is refused.
 
     The shares of a sprayed flow are exact fractions of 64 bits. Random rates of parallel links over
@@ -25,7 +25,7 @@ def simulated(case: Case) -> cm.Result | None:
     lists = {"depends_on": pl.List(pl.Int64), "follows": pl.List(pl.Int64)}
     flows = pl.DataFrame(case.flow_columns(), schema_overrides=lists)
     try:
-        return cm.simulate_flows(fabric.degrade(case.degrade), flows)
+        return cm.simulate_flows(fabric.degrade(case.degrade), flows, engine_options=options)
     except (cm.ArgumentError, cm.SpecError) as error:
         if "denominator above 2^" in str(error):
             return None

@@ -152,7 +152,7 @@ class Schedule:
 @final
 class Settings:
     # sync: none, pairwise, barrier; engine: fluid, bound; arithmetic: pair, extended, rational;
-    # layers: whether orbits, refine and fast_forward may be used
+    # layers: whether orbits, refine and fast_forward may be used; bracket: no events, both ends
     def __new__(
         cls,
         routing: str,
@@ -162,6 +162,7 @@ class Settings:
         engine: str,
         arithmetic: str,
         layers: tuple[bool, bool, bool],
+        bracket: bool,
         memory_limit_bytes: int,
         event_limit: int,
     ) -> Self: ...
@@ -171,6 +172,8 @@ class Settings:
 class Run:
     @property
     def time_ps(self) -> int: ...
+    @property
+    def time_low_ps(self) -> int: ...  # below time_ps only for a bracket
     @property
     def bound_ps(self) -> int: ...
     @property
@@ -213,11 +216,13 @@ class Certificate:
     def records(self) -> _Columns: ...  # event, kind, op, resource, level
     def levels(self) -> _Columns: ...  # level, rate_Bps (float64), low, error, residue
     def routes(self) -> _Columns: ...  # op, resource, weight
+    def classes(self) -> _Columns: ...  # kind, member, class
     def replaced(
         self,
         levels: _Columns | None = None,
         records: _Columns | None = None,
         op_routes: NDArray[np.int64] | None = None,
+        classes: _Columns | None = None,
     ) -> Certificate: ...
 
 # algorithm may be "auto"; start_ps has one entry, or one per rank

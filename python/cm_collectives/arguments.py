@@ -451,6 +451,7 @@ class Settings(NamedTuple):
     engine: str
     arithmetic: str
     layers: tuple[bool, bool, bool]  # orbits, refine, fast_forward
+    bracket: bool
     memory_limit_bytes: int
     event_limit: int
 
@@ -465,6 +466,7 @@ class Settings(NamedTuple):
             self.engine,
             self.arithmetic,
             self.layers,
+            self.bracket,
             self.memory_limit_bytes,
             self.event_limit,
         )
@@ -496,6 +498,7 @@ def settings(
             flag(options.get("refine", True), "engine_options['refine']"),
             flag(options.get("fast_forward", True), "engine_options['fast_forward']"),
         ),
+        bracket=flag(options.get("bracket", False), "engine_options['bracket']"),
         memory_limit_bytes=size(
             options.get("memory_limit_bytes", DEFAULT_MEMORY_LIMIT_BYTES),
             "engine_options['memory_limit_bytes']",
@@ -516,6 +519,7 @@ _ENGINE_OPTIONS = (
     "orbits",
     "refine",
     "fast_forward",
+    "bracket",
 )
 
 

@@ -38,6 +38,7 @@ class _Answer(NamedTuple):
     """The numbers of a run; a pickled result carries them, and its digest."""
 
     time_ps: int
+    time_ps_low: int
     exactness: str
     engine: str
     n_events: int
@@ -131,7 +132,25 @@ class Result:
 
     @property
     def time_ps(self) -> int:
-        """Time of the last finish in picoseconds, counted from 0 and rounded up once."""
+        """Time of the last finish in picoseconds, counted from 0 and rounded up once.
+
+        The upper end where a bracket was asked for.
+        """
+        return self._answer.time_ps
+
+    @property
+    def time_ps_low(self) -> int:
+        """Picoseconds below which the time cannot be: `time_ps` itself unless it is a bracket.
+
+        With `engine_options={"bracket": True}` no event is simulated; the time is certain to be
+        in `time_ps_low..time_ps_high`, and the two are equal where all transfers are released
+        together with equal sizes and latencies.
+        """
+        return self._answer.time_ps_low
+
+    @property
+    def time_ps_high(self) -> int:
+        """Picoseconds above which the time cannot be: `time_ps`."""
         return self._answer.time_ps
 
     @property
@@ -183,6 +202,7 @@ class Result:
         """How comparisons were decided.
 
         "exact", "exact (extended)", "exact (rational)", or how many stayed open and below what.
+        "bracket" where only the two ends are known, "lower bound" of engine "bound".
         """
         return self._answer.exactness
 
@@ -443,6 +463,7 @@ _NULLABLE = ("plane", "step", "resource", "level", "op", "algorithm")
 def _answer_of(run: _core.Run) -> _Answer:
     return _Answer(
         time_ps=run.time_ps,
+        time_ps_low=run.time_low_ps,
         exactness=run.exactness,
         engine=run.engine,
         n_events=run.n_events,
@@ -473,6 +494,10 @@ class Certificate:
     It lists each event with the operations that entered and left, the resource that holds each of
     them back, and the level of each resource. `check` goes through it with sums and comparisons
     alone, against operations and routes built anew from the fabric and the schedules.
+
+    Where operations behave alike, the proof is of one operation per class: `classes` says which,
+    the operations and resources of the other frames are classes, and `check` first proves that the
+    members of a class cannot differ in time.
 
     Examples
     --------
@@ -534,6 +559,14 @@ class Certificate:
         """
         return to_frame(self.core.routes())
 
+    @property
+    def classes(self) -> pl.DataFrame:
+        """The classes that the other frames speak of; empty where they speak of each operation.
+
+        `kind` (String: "op" or "resource"), `member`, `class` (Int64).
+        """
+        return to_frame(self.core.classes())
+
     def check(self) -> bool:
         """Prove the run from the fabric and the schedules.
 
@@ -545,7 +578,7 @@ class Certificate:
         Raises
         ------
         VerifyError
-            If a rate, a bottleneck, a route or a time does not hold; names the event.
+            If a class, a rate, a bottleneck, a route or a time does not hold; names the event.
         """
         self.core.check()
         return True
@@ -556,12 +589,13 @@ class Certificate:
         levels: pl.DataFrame | None = None,
         records: pl.DataFrame | None = None,
         op_routes: object = None,
+        classes: pl.DataFrame | None = None,
     ) -> Certificate:
         """Return a certificate with other contents, to see that `check` refuses it.
 
         Parameters
         ----------
-        levels, records : polars.DataFrame, optional
+        levels, records, classes : polars.DataFrame, optional
             In the form of the attributes.
         op_routes : array_like of int, optional
             Route of each operation.
@@ -590,6 +624,7 @@ class Certificate:
                 _taken(levels, "levels", _LEVEL_COLUMNS),
                 _taken(records, "records", _RECORD_COLUMNS),
                 None if op_routes is None else _routes(op_routes),
+                _taken(classes, "classes", _CLASS_COLUMNS),
             )
         )
 
@@ -611,6 +646,11 @@ _RECORD_COLUMNS = (
     Column("op", "integer", nullable=True),
     Column("resource", "integer", nullable=True),
     Column("level", "integer", nullable=True),
+)
+_CLASS_COLUMNS = (
+    Column("kind", "text"),
+    Column("member", "integer"),
+    Column("class", "integer"),
 )
 
 

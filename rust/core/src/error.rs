@@ -80,8 +80,11 @@ pub enum Error {
         /// The time.
         time_ps: u128,
     },
-    /// The bound engine has no timeline.
-    #[error("engine 'bound' gives bounds only; use engine 'fluid' for times per transfer and link")]
+    /// Bounds and brackets have no timeline.
+    #[error(
+        "engine 'bound' and a bracket give bounds only; use engine 'fluid' without a bracket for \
+         times per transfer and link"
+    )]
     NoTimeline,
 }
 

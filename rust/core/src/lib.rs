@@ -14,6 +14,7 @@
 
 pub mod algorithms;
 pub mod bounds;
+pub mod bracket;
 pub mod collective;
 pub mod csr;
 pub mod engine;

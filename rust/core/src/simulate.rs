@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::algorithms;
 use crate::bounds::{self, Bound, Demand, Volume};
+use crate::bracket::{Bracket, bracket};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
-use crate::engine::ladder::{self, OpTimes, Rung};
+use crate::engine::ladder::{OpTimes, Rung};
 use crate::engine::layers::{self, Layers, Solved};
 use crate::engine::maxmin::LEVELS_BYTES_PER_INCIDENCE;
 use crate::error::Error;
@@ -30,11 +31,21 @@ pub enum EngineKind {
     Fluid,
     /// Lower bounds only.
     Bound,
+    /// Of the fluid engine's time a lower and an upper end, without events.
+    Bracket,
 }
 
 impl EngineKind {
-    /// All engines, with their names.
+    /// All engines, with their names; a bracket is an option of the fluid engine.
     pub const ALL: [(&'static str, Self); 2] = [("fluid", Self::Fluid), ("bound", Self::Bound)];
+
+    /// The name of the engine.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fluid | Self::Bracket => "fluid",
+            Self::Bound => "bound",
+        }
+    }
 }
 
 /// How to simulate.
@@ -142,6 +153,7 @@ pub struct Simulation {
     placement: OnceLock<Placement>,
     run: Option<Solved>,
     time_ps: u64,
+    time_low_ps: u64,
     bound: OnceLock<Bound>,
     route_bound_ps: OnceLock<u64>,
 }
@@ -188,8 +200,17 @@ impl Simulation {
             let at_least_ps = u64::try_from(route_bound_ps).unwrap_or(u64::MAX);
             return Ok(Outcome::Late { at_least_ps });
         }
+        let mut low_ps = None;
         let (run, time_ps) = match settings.engine {
             EngineKind::Bound => (None, route_bound_ps),
+            EngineKind::Bracket => {
+                let Bracket {
+                    low_ps: low,
+                    high_ps,
+                } = bracket(&placement.workload);
+                low_ps = Some(low.max(route_bound_ps));
+                (None, high_ps.max(route_bound_ps))
+            }
             EngineKind::Fluid => {
                 let limits = Limits {
                     until_ps,
@@ -208,6 +229,7 @@ impl Simulation {
         };
         Ok(Outcome::Done(Box::new(Self {
             time_ps: fits(time_ps)?,
+            time_low_ps: fits(low_ps.unwrap_or(time_ps))?,
             route_bound_ps: fits(route_bound_ps)?.into(),
             fabric,
             work,
@@ -261,11 +283,23 @@ impl Simulation {
             placement: OnceLock::new(),
             run,
             time_ps,
+            time_low_ps: time_ps,
             bound: OnceLock::new(),
             route_bound_ps: OnceLock::new(),
         };
-        if simulation.run.is_none() {
-            simulation.time_ps = simulation.route_bound_ps();
+        match simulation.settings.engine {
+            EngineKind::Fluid => {}
+            EngineKind::Bound => {
+                simulation.time_ps = simulation.route_bound_ps();
+                simulation.time_low_ps = simulation.time_ps;
+            }
+            // Of an orbit all operations are alike, and its operation has the weight of all.
+            EngineKind::Bracket => {
+                let Bracket { low_ps, high_ps } = bracket(&simulation.placement().workload);
+                let floor_ps = simulation.route_bound_ps();
+                simulation.time_ps = fits(high_ps)?.max(floor_ps);
+                simulation.time_low_ps = fits(low_ps)?.max(floor_ps);
+            }
         }
         Ok(match until_ps {
             Some(until_ps) if simulation.time_ps > until_ps => Outcome::Late {
@@ -329,7 +363,12 @@ impl Simulation {
         }
     }
 
-    /// When the last rank is through.
+    /// The lower end of a bracket; otherwise the time itself.
+    pub fn time_low_ps(&self) -> u64 {
+        self.time_low_ps
+    }
+
+    /// When the last rank is through; of a bracket, the upper end.
     pub fn time_ps(&self) -> u64 {
         self.time_ps
     }
@@ -353,9 +392,14 @@ impl Simulation {
 
     /// How exact the result is.
     pub fn exactness(&self) -> String {
+        let bounds_only = || match self.settings.engine {
+            EngineKind::Bracket if self.time_low_ps == self.time_ps => "exact",
+            EngineKind::Bracket => "bracket",
+            EngineKind::Bound | EngineKind::Fluid => "lower bound",
+        };
         self.run
             .as_ref()
-            .map_or_else(|| "lower bound".to_owned(), |r| r.exactness().to_string())
+            .map_or_else(|| bounds_only().to_owned(), |r| r.exactness().to_string())
     }
 
     /// Whether switches did reductions or multicasts.
@@ -459,12 +503,12 @@ impl Simulation {
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
-        let limits = self.settings.limits(None);
+        let (layers, limits) = (self.settings.layers, self.settings.limits(None));
         if self.planned().is_some() {
             let (written, _) = place(&self.fabric, &self.work, &self.settings)?;
-            return Ok(ladder::certify(&written.workload, limits)?);
+            return Ok(layers::certify(&written.workload, layers, limits)?);
         }
-        Ok(ladder::certify(&self.placement().workload, limits)?)
+        Ok(layers::certify(&self.placement().workload, layers, limits)?)
     }
 
     /// Checks a certificate against a workload built anew from fabric and schedules.

@@ -87,22 +87,27 @@ fn check(workload: &Workload, what: &str) {
 fn check_prepared(workload: &Workload, what: &str) {
     for layers in [REFINE, FAST_FORWARD, Layers::ALL] {
         let prepared = prepare(workload.clone(), layers);
-        for (times, over) in [(1, 10_007), (1, 1), (3, 7), (1009, 1)] {
+        for (times, over) in [(1, 10_007), (1, 1), (3, 7), (1009, 1), (1, 2)] {
             let mut resized = workload.clone();
             for (bytes, denominator) in &mut resized.sizes {
                 *bytes *= times;
                 *denominator *= over;
             }
+            // The answer must not depend on what was asked before.
+            let fresh = prepare(workload.clone(), layers);
+            let fresh = fresh.solve(&resized.sizes, LIMITS, Rung::Pair).unwrap();
             let full = Run::climb(&resized, LIMITS, Rung::Pair).unwrap();
             let solved = prepared.solve(&resized.sizes, LIMITS, Rung::Pair).unwrap();
             let what = format!("{what} {layers:?} {times}/{over}");
+            assert_eq!(solved.n_events(), fresh.n_events(), "{what}");
+            assert_eq!(solved.exactness(), fresh.exactness(), "{what}");
+            let last = full.last_arrival_ps(&resized).unwrap();
+            assert_eq!(solved.last_arrival_ps(workload), last, "{what}");
             assert_eq!(
                 solved.op_times(workload, LIMITS).unwrap(),
                 full.op_times(&resized, LIMITS).unwrap(),
                 "{what}"
             );
-            let last = full.last_arrival_ps(&resized).unwrap();
-            assert_eq!(solved.last_arrival_ps(workload), last, "{what}");
         }
     }
 }

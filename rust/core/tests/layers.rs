@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["fabric", "collective", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds", "rules"],
-    &["plan"],
+    &["bracket", "plan"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],

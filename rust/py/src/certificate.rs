@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cm_core::csr::Csr;
 use cm_core::engine::certificate::{Certificate, Record};
 use cm_core::engine::number::Extended;
+use cm_core::engine::symmetry::Partition;
 use cm_core::simulate::Simulation;
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
@@ -31,6 +32,9 @@ impl PyCertificate {
 
 /// Kinds of records, as the column `kind` spells them.
 const KINDS: [&str; 5] = ["passed", "entered", "left", "bottleneck", "level"];
+
+/// What has a class, as the column `kind` spells it.
+const MEMBERS: [&str; 2] = ["op", "resource"];
 
 fn fields(record: Record) -> (usize, i64, i64, i64) {
     match record {
@@ -141,17 +145,39 @@ impl PyCertificate {
             .done())
     }
 
-    /// The certificate with other levels, records or routes; `check` says whether it still proves
-    /// the run.
-    #[pyo3(signature = (levels=None, records=None, op_routes=None))]
+    /// Class of every operation and resource; none where the records are of operations.
+    fn classes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let rows = || {
+            self.certificate.partition.iter().flat_map(|partition| {
+                let kinds = [&partition.op_classes, &partition.resource_classes];
+                kinds.into_iter().zip(MEMBERS).flat_map(|(classes, kind)| {
+                    let members = classes.iter().enumerate();
+                    members.map(move |(member, &class)| (kind, member as i64, i64::from(class)))
+                })
+            })
+        };
+        Ok(Columns::new(py)
+            .words("kind", rows().map(|row| row.0))?
+            .ints("member", rows().map(|row| row.1))?
+            .ints("class", rows().map(|row| row.2))?
+            .done())
+    }
+
+    /// The certificate with other levels, records, routes or classes; `check` says whether it still
+    /// proves the run.
+    #[pyo3(signature = (levels=None, records=None, op_routes=None, classes=None))]
     fn replaced(
         &self,
         py: Python<'_>,
         levels: Option<&Bound<'_, PyDict>>,
         records: Option<&Bound<'_, PyDict>>,
         op_routes: Option<PyReadonlyArray1<'_, i64>>,
+        classes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let mut certificate = self.certificate.clone();
+        if let Some(columns) = classes {
+            certificate.partition = read_classes(py, columns)?;
+        }
         if let Some(columns) = levels {
             certificate.levels = read_levels(columns)?;
         }
@@ -197,6 +223,23 @@ fn read_levels(columns: &Bound<'_, PyDict>) -> PyResult<Vec<Extended>> {
             Extended::from_parts(*high, *low, *error, *residue as u64)
         })
         .collect())
+}
+
+fn read_classes(py: Python<'_>, columns: &Bound<'_, PyDict>) -> PyResult<Option<Partition>> {
+    let (kind, class) = (take_words(columns, "kind")?, take_ints(columns, "class")?);
+    let mut classes = [Vec::new(), Vec::new()];
+    for (kind, class) in kind.iter().zip(class) {
+        let of = MEMBERS.iter().position(|known| known == kind);
+        let of = of.ok_or_else(|| argument(py, format!("classes: unknown kind '{kind}'")))?;
+        let class =
+            u32::try_from(class).map_err(|_| argument(py, format!("classes: no class {class}")))?;
+        classes[of].push(class);
+    }
+    let [op_classes, resource_classes] = classes;
+    Ok((!kind.is_empty()).then_some(Partition {
+        op_classes,
+        resource_classes,
+    }))
 }
 
 fn read_records(py: Python<'_>, columns: &Bound<'_, PyDict>, n: usize) -> PyResult<Csr<Record>> {

@@ -51,7 +51,7 @@ const RUNGS: [(&str, Rung); 3] = [
 impl PySettings {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "settings are what they are")]
-    #[pyo3(signature = (routing, seed, planes, sync, engine, arithmetic, layers, memory_limit_bytes, event_limit))]
+    #[pyo3(signature = (routing, seed, planes, sync, engine, arithmetic, layers, bracket, memory_limit_bytes, event_limit))]
     fn new(
         py: Python<'_>,
         routing: &str,
@@ -61,6 +61,7 @@ impl PySettings {
         engine: &str,
         arithmetic: &str,
         layers: (bool, bool, bool),
+        bracket: bool,
         memory_limit_bytes: u64,
         event_limit: u64,
     ) -> PyResult<Self> {
@@ -69,11 +70,19 @@ impl PySettings {
         entry
             .build(&routing_options)
             .map_err(|error| raise(py, error.into()))?;
+        let mut engine = named(py, "engine", engine, &EngineKind::ALL)?;
+        if bracket {
+            if engine != EngineKind::Fluid {
+                let text = "engine_options['bracket'] is an option of engine 'fluid'";
+                return Err(argument(py, text.to_owned()));
+            }
+            engine = EngineKind::Bracket;
+        }
         let settings = Settings {
             routing: entry.name,
             routing_options,
             sync: named(py, "sync", sync, &Sync::ALL)?,
-            engine: named(py, "engine", engine, &EngineKind::ALL)?,
+            engine,
             rung: named(py, "arithmetic", arithmetic, &RUNGS)?,
             layers: Layers {
                 orbits: layers.0,
@@ -315,6 +324,11 @@ impl PyRun {
     }
 
     #[getter]
+    fn time_low_ps(&self) -> u64 {
+        self.simulation.time_low_ps()
+    }
+
+    #[getter]
     fn bound_ps(&self) -> u64 {
         u64::try_from(self.simulation.bound().time_ps).unwrap_or(u64::MAX)
     }
@@ -331,11 +345,7 @@ impl PyRun {
 
     #[getter]
     fn engine(&self) -> &'static str {
-        let engine = self.simulation.settings().engine;
-        EngineKind::ALL
-            .iter()
-            .find(|(_, kind)| *kind == engine)
-            .map_or("", |(name, _)| name)
+        self.simulation.settings().engine.name()
     }
 
     #[getter]

@@ -4,16 +4,21 @@
 //! through and end exactly when the integral of their rate is their size; and on every resource
 //! that the event touched, the load is within capacity, and if it holds flows back it is saturated
 //! and nobody on it is faster. These are the conditions under which the allocation is the max-min
-//! fair one, and it is unique.
+//! fair one, and it is unique. A certificate of classes is replayed against the quotient by them,
+//! which is built anew too, and only if they are equitable.
 
 use super::{Certificate, Record};
 use crate::engine::number::{Extended, Number, Relation};
+use crate::engine::symmetry::{PartitionError, quotient};
 use crate::engine::workload::Workload;
 
 /// Why a certificate does not prove its run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
+    /// The classes are not equitable.
+    #[error("its classes are not of operations that behave alike: {0}")]
+    Partition(#[from] PartitionError),
     /// An operation's route is not the one that fabric and routing give.
     #[error(
         "operation {op}: its route in the certificate is not the one that fabric and routing give"
@@ -118,6 +123,14 @@ fn at_most(certificate: &Certificate, a: &Extended, b: &Extended) -> bool {
 
 /// Checks that `certificate` proves a run of `workload`.
 pub fn check(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
+    let Some(partition) = &certificate.partition else {
+        return check_run(workload, certificate);
+    };
+    let quotient = quotient(workload, partition.clone())?;
+    check_run(&quotient.workload, certificate)
+}
+
+fn check_run(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
     check_routes(workload, certificate)?;
     let mut replay = Replay::new(workload, certificate);
     for event in 0..certificate.times.len() {

@@ -4,6 +4,9 @@
 //! each of them back from then on, and the new level of each resource whose level changed. It is
 //! enough to re-check with sums and comparisons alone that the rates between any two events are
 //! the max-min fair allocation ([`check`]), without trusting or repeating the engine's search.
+//!
+//! Where operations behave alike, the certificate is that of the quotient, and lists the classes:
+//! the check proves them equitable before it replays one operation per class.
 
 mod check;
 
@@ -11,6 +14,7 @@ pub use check::{CertificateError, check};
 
 use super::number::{Extended, Number};
 use super::observer::Observer;
+use super::symmetry::Partition;
 use super::workload::{Incidence, Workload};
 use crate::csr::Csr;
 
@@ -51,6 +55,8 @@ pub enum Record {
 /// The proof of a run, in the order in which it happened.
 #[derive(Debug, Clone)]
 pub struct Certificate {
+    /// The classes of operations and resources, where the records and routes are of classes.
+    pub partition: Option<Partition>,
     /// Exact time of each event in picoseconds.
     pub times: Vec<Extended>,
     /// Records of each event.
@@ -72,6 +78,7 @@ impl Certificate {
     /// Nothing recorded yet, for a run of `workload`.
     pub fn new(workload: &Workload) -> Self {
         Self {
+            partition: None,
             times: Vec::new(),
             records: Csr::default(),
             levels: Vec::new(),

@@ -14,10 +14,11 @@ pub use solved::Solved;
 
 use std::sync::Arc;
 
+use super::certificate::Certificate;
 use super::fluid::{EngineError, Limits};
-use super::ladder::{Run, Rung};
-use super::repeat::{self, Looped};
-use super::symmetry::{quotient, refine};
+use super::ladder::{self, Run, Rung};
+use super::repeat::{self, Evaluated, Looped};
+use super::symmetry::{Quotient, quotient, refine};
 use super::workload::Workload;
 use solved::Engine;
 
@@ -63,11 +64,7 @@ pub fn solve(
     {
         return Ok(Solved::of(engine, rung));
     }
-    let quotient = layers
-        .refine
-        .then(|| refine(workload))
-        .flatten()
-        .and_then(|partition| quotient(workload, partition).ok());
+    let quotient = collapsed(workload, layers);
     let looped = quotient.as_ref().filter(|_| layers.fast_forward);
     let looped = looped.and_then(|quotient| Looped::detect(&quotient.workload));
     let engine = if let Some(engine) = recurrence(looped, limits)? {
@@ -87,12 +84,37 @@ pub fn solve(
 /// Runs loops that the caller knows, without writing them out unless events are needed.
 pub fn solve_looped(looped: Looped, limits: Limits, rung: Rung) -> Result<Solved, EngineError> {
     if let Some(times) = repeat::solve(&looped, &looped.bodies.sizes, limits)? {
-        let engine = Engine::Recurrence(Arc::new(looped), Box::new(times));
-        return Ok(Solved::of(engine, rung));
+        let run = Evaluated::whole(Arc::new(looped), times);
+        return Ok(Solved::of(Engine::Recurrence(Box::new(run)), rung));
     }
     let expanded = looped.expanded();
     let run = Run::climb(&expanded, limits, rung)?;
     Ok(Solved::of(Engine::Events(run), rung).on(expanded))
+}
+
+/// Repeats a run to record its proof: of the classes, where operations behave alike.
+pub fn certify(
+    workload: &Workload,
+    layers: Layers,
+    limits: Limits,
+) -> Result<Certificate, EngineError> {
+    let Some(Quotient {
+        workload,
+        partition,
+    }) = collapsed(workload, layers)
+    else {
+        return ladder::certify(workload, limits);
+    };
+    Ok(Certificate {
+        partition: Some(partition),
+        ..ladder::certify(&workload, limits)?
+    })
+}
+
+/// One operation for each class of those that behave alike, where there are enough of them.
+fn collapsed(workload: &Workload, layers: Layers) -> Option<Quotient> {
+    let partition = layers.refine.then(|| refine(workload)).flatten()?;
+    quotient(workload, partition).ok()
 }
 
 fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, EngineError> {
@@ -100,5 +122,6 @@ fn recurrence(looped: Option<Looped>, limits: Limits) -> Result<Option<Engine>, 
         return Ok(None);
     };
     let times = repeat::solve(&looped, &looped.bodies.sizes, limits)?;
-    Ok(times.map(|times| Engine::Recurrence(Arc::new(looped), Box::new(times))))
+    let run = times.map(|times| Evaluated::whole(Arc::new(looped), times));
+    Ok(run.map(|run| Engine::Recurrence(Box::new(run))))
 }

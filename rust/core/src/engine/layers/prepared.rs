@@ -2,16 +2,18 @@
 //!
 //! A partition is equitable whatever the sizes are, as long as operations of one size keep one size:
 //! it was checked on the *indices* of the sizes. The same holds for loops. So a question that is
-//! asked again for another number of bytes costs only a run of the classes.
+//! asked again for another number of bytes costs only a run of the classes; and where that run goes
+//! by the recurrence, it answers for all sizes between which no comparison turns round, so that many
+//! questions cost one multiplication. The answers are the same whatever was asked before.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::solved::Engine;
-use super::{Layers, Solved};
+use super::{Layers, Solved, collapsed};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Run, Rung};
-use crate::engine::repeat::{self, Looped};
-use crate::engine::symmetry::{Partition, quotient, refine};
+use crate::engine::repeat::{self, Evaluated, Looped, Piece};
+use crate::engine::symmetry::Partition;
 use crate::engine::workload::Workload;
 
 /// A workload whose sizes may be replaced; made by [`prepare`].
@@ -21,16 +23,16 @@ pub struct Prepared {
     /// One operation per class, or the workload itself.
     simulated: Workload,
     looped: Option<Arc<Looped>>,
+    /// What was asked before, the latest last.
+    pieces: Mutex<Vec<Arc<Piece>>>,
 }
+
+/// Pieces kept; the sizes of a collective fall into a handful.
+const MAX_PIECES: usize = 32;
 
 /// Finds the classes and the loops of a workload.
 pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
-    let found = layers
-        .refine
-        .then(|| refine(&workload))
-        .flatten()
-        .and_then(|partition| quotient(&workload, partition).ok());
-    let (partition, simulated) = match found {
+    let (partition, simulated) = match collapsed(&workload, layers) {
         Some(quotient) => (Some(Arc::new(quotient.partition)), quotient.workload),
         None => (None, workload),
     };
@@ -39,6 +41,7 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
         partition,
         simulated,
         looped: looped.flatten().map(Arc::new),
+        pieces: Mutex::default(),
     }
 }
 
@@ -87,9 +90,37 @@ impl Prepared {
         let Some(looped) = &self.looped else {
             return Ok(None);
         };
-        let times = repeat::solve(looped, sizes, limits)?;
-        Ok(times.map(|times| Engine::Recurrence(looped.clone(), Box::new(times))))
+        let known = self.pieces.lock().expect("no holder of this lock panics");
+        let answer = |piece: &Arc<Piece>| Evaluated::of_piece(looped, piece, sizes);
+        if let Some(run) = known.iter().rev().find_map(answer) {
+            return within(run, limits).map(Some);
+        }
+        drop(known);
+        let Some(piece) = Piece::of(looped, sizes, limits)?.map(Arc::new) else {
+            return Ok(None);
+        };
+        let Some(run) = answer(&piece) else {
+            let times = repeat::solve(looped, sizes, limits)?;
+            let run = times.map(|times| Evaluated::whole(looped.clone(), times));
+            return Ok(run.map(|run| Engine::Recurrence(Box::new(run))));
+        };
+        let mut known = self.pieces.lock().expect("no holder of this lock panics");
+        if known.len() == MAX_PIECES {
+            known.remove(0);
+        }
+        known.push(piece);
+        within(run, limits).map(Some)
     }
+}
+
+/// Refuses a known answer as its run would have been.
+fn within(run: Evaluated, limits: Limits) -> Result<Engine, EngineError> {
+    if run.n_evaluated() > limits.events {
+        return Err(EngineError::EventLimit {
+            limit: limits.events,
+        });
+    }
+    Ok(Engine::Recurrence(Box::new(run)))
 }
 
 fn resized(workload: &Workload, sizes: &[(u128, u64)]) -> Workload {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Exactness, OpTimes, Run, Rung, busy_ps};
-use crate::engine::repeat::{Looped, Recurrence};
+use crate::engine::repeat::Evaluated;
 use crate::engine::symmetry::Partition;
 use crate::engine::workload::Workload;
 
@@ -22,7 +22,7 @@ pub struct Solved {
 #[derive(Debug)]
 pub(super) enum Engine {
     Events(Run),
-    Recurrence(Arc<Looped>, Box<Recurrence>),
+    Recurrence(Box<Evaluated>),
 }
 
 impl Solved {
@@ -65,7 +65,7 @@ impl Solved {
     pub fn n_events(&self) -> u64 {
         match &self.engine {
             Engine::Events(run) => run.n_events(),
-            Engine::Recurrence(_, times) => times.n_evaluated,
+            Engine::Recurrence(run) => run.n_evaluated(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Solved {
                     .or_else(|| run.last_arrival_upper_ps(simulated))
                     .unwrap_or(0)
             }
-            Engine::Recurrence(_, times) => times.ceil_ps(times.last_arrival),
+            Engine::Recurrence(run) => run.last_arrival_ps(),
         }
     }
 
@@ -103,7 +103,8 @@ impl Solved {
         let ops = ops.into_iter().map(|op| self.stand_in(op));
         match &self.engine {
             Engine::Events(run) => run.last_arrival_of(self.simulated(workload), ops),
-            Engine::Recurrence(looped, times) => {
+            Engine::Recurrence(run) => {
+                let (looped, times) = (&run.looped, run.times());
                 let last = ops.map(|op| times.times(looped, op as u64)[2]).max();
                 Some(times.ceil_ps(last.unwrap_or(0)))
             }
@@ -115,9 +116,12 @@ impl Solved {
         let op = self.stand_in(op);
         match &self.engine {
             Engine::Events(run) => run.values_ps(self.simulated(workload), op),
-            Engine::Recurrence(looped, times) => times
-                .times(looped, op as u64)
-                .map(|time| times.value_ps(time)),
+            Engine::Recurrence(run) => {
+                let times = run.times();
+                times
+                    .times(&run.looped, op as u64)
+                    .map(|time| times.value_ps(time))
+            }
         }
     }
 
@@ -130,7 +134,8 @@ impl Solved {
     ) -> Result<Vec<OpTimes>, EngineError> {
         let simulated = match &self.engine {
             Engine::Events(run) => run.op_times(self.simulated(workload), limits)?,
-            Engine::Recurrence(looped, times) => {
+            Engine::Recurrence(run) => {
+                let (looped, times) = (&run.looped, run.times());
                 let each = (0..looped.n_ops()).map(|op| {
                     let [released_ps, served_ps, arrived_ps] =
                         times.times(looped, op).map(|time| times.ceil_ps(time));
@@ -154,7 +159,7 @@ impl Solved {
     pub fn busy_ps(&self, workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
         let simulated = match &self.engine {
             Engine::Events(_) => busy_ps(self.simulated(workload), limits)?,
-            Engine::Recurrence(looped, times) => times.busy_ps(looped),
+            Engine::Recurrence(run) => run.times().busy_ps(&run.looped),
         };
         let Some(partition) = &self.partition else {
             return Ok(simulated);

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
+use super::time::Time;
 use crate::csr::Csr;
 use crate::engine::workload::Workload;
 
@@ -62,11 +63,13 @@ pub struct Place {
 impl Place {
     /// How much later an operation is than the one in its place, if each period left out by a skip
     /// is later than the one before by that skip's shift.
-    pub fn later(&self, skips: &[Skip], shifts: &[i128]) -> i128 {
+    pub fn later<T: Time>(&self, skips: &[Skip], shifts: &[T]) -> T {
         let passed = skips.iter().zip(shifts).take(self.n_passed);
-        let passed = passed.map(|(skip, shift)| shift * i128::from(skip.n_periods));
+        let passed = passed.fold(T::fixed(0), |later, (skip, shift)| {
+            later + shift.times(skip.n_periods.into())
+        });
         let within = shifts.get(self.n_passed).filter(|_| self.n_periods > 0);
-        passed.sum::<i128>() + within.map_or(0, |shift| shift * i128::from(self.n_periods))
+        within.map_or(passed, |shift| passed + shift.times(self.n_periods.into()))
     }
 }
 

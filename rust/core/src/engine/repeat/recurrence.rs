@@ -23,6 +23,7 @@ use num_integer::Integer;
 use rustc_hash::FxHashMap;
 
 use super::looped::{Looped, Skip};
+use super::time::{Reach, Split, Time};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::workload::Workload;
 
@@ -30,21 +31,42 @@ const PS_PER_S: u128 = 1_000_000_000_000;
 
 /// The times of every operation, in ticks.
 #[derive(Debug, Clone)]
-pub struct Recurrence {
+pub struct Recurrence<T = i128> {
     /// Ticks per picosecond.
     pub ticks: i128,
     /// What was left out.
     pub skips: Vec<Skip>,
     /// How much later each skipped period is than the one before, per skip.
-    pub shifts: Vec<i128>,
+    pub shifts: Vec<T>,
     /// Operations evaluated.
     pub n_evaluated: u64,
     /// Last arrival of all.
-    pub last_arrival: i128,
-    released: Vec<i128>,
-    served: Vec<i128>,
-    arrived: Vec<i128>,
-    durations: Vec<i128>,
+    pub last_arrival: T,
+    /// Every sum and difference of two times is below.
+    pub(super) latest: i128,
+    released: Vec<T>,
+    served: Vec<T>,
+    arrived: Vec<T>,
+    durations: Vec<T>,
+}
+
+impl Recurrence<Split> {
+    /// The same run with sizes times a factor, `numerator / denominator`.
+    pub(super) fn scaled(&self, factor: (i128, i128)) -> Recurrence {
+        let each = |times: &[Split]| times.iter().map(|time| time.scaled(factor)).collect();
+        Recurrence {
+            ticks: self.ticks * factor.1,
+            skips: self.skips.clone(),
+            shifts: each(&self.shifts),
+            n_evaluated: self.n_evaluated,
+            last_arrival: self.last_arrival.scaled(factor),
+            latest: self.latest,
+            released: each(&self.released),
+            served: each(&self.served),
+            arrived: each(&self.arrived),
+            durations: each(&self.durations),
+        }
+    }
 }
 
 impl Recurrence {
@@ -83,15 +105,16 @@ impl Recurrence {
 }
 
 /// Durations of the operations of all bodies in ticks, and what else is a time.
-struct Clocked {
+struct Clocked<T> {
     ticks: i128,
-    durations: Vec<i128>,
-    latencies: Vec<i128>,
-    software: Vec<i128>,
+    latest: i128,
+    durations: Vec<T>,
+    latencies: Vec<T>,
+    software: Vec<T>,
 }
 
 /// `None` where 128 bits do not hold the common denominator or the longest chain.
-fn clocked(looped: &Looped, sizes: &[(u128, u64)]) -> Option<Clocked> {
+fn clocked<T: Time>(looped: &Looped, sizes: &[(u128, u64)]) -> Option<Clocked<T>> {
     let bodies = &looped.bodies;
     let mut known: FxHashMap<(u32, u32), (u128, u128)> = FxHashMap::default();
     let mut exact = Vec::with_capacity(bodies.n_ops());
@@ -109,38 +132,37 @@ fn clocked(looped: &Looped, sizes: &[(u128, u64)]) -> Option<Clocked> {
     }
     let ticks = i128::try_from(ticks).ok()?;
     let whole = |ps: &u64| i128::from(*ps).checked_mul(ticks);
+    let all_whole = |times: &[u64]| times.iter().map(whole).collect::<Option<Vec<i128>>>();
     let durations = exact
         .iter()
         .map(|&(n, d)| i128::try_from(n).ok()?.checked_mul(ticks / d as i128));
-    let clocked = Clocked {
-        ticks,
-        durations: durations.collect::<Option<_>>()?,
-        latencies: bodies
-            .latencies_ps
-            .iter()
-            .map(whole)
-            .collect::<Option<_>>()?,
-        software: bodies
-            .software_ps
-            .iter()
-            .map(whole)
-            .collect::<Option<_>>()?,
-    };
+    let durations = durations.collect::<Option<Vec<i128>>>()?;
+    let (latencies, software) = (
+        all_whole(&bodies.latencies_ps)?,
+        all_whole(&bodies.software_ps)?,
+    );
     // No time exceeds the latest start plus everything one behind the other.
     let mut latest = whole(bodies.starts_ps.iter().max().unwrap_or(&0))?;
     for (segment, range) in looped.segments.iter().zip(looped.body_ranges()) {
         for op in range {
             let route = bodies.op_routes[op] as usize;
-            let each = clocked.durations[op]
-                .checked_add(clocked.latencies[route])?
-                .checked_add(clocked.software[route])?;
+            let each = durations[op]
+                .checked_add(latencies[route])?
+                .checked_add(software[route])?;
             let all = each.checked_mul(i128::from(segment.n_repeats))?;
             latest = latest.checked_add(all)?;
         }
     }
     // Room for the difference of two times and for rounding up.
-    latest.checked_mul(4)?.checked_add(ticks)?;
-    Some(clocked)
+    let latest = latest.checked_mul(4)?.checked_add(ticks)?;
+    let fixed = |times: Vec<i128>| times.into_iter().map(T::fixed).collect();
+    Some(Clocked {
+        ticks,
+        latest,
+        durations: durations.into_iter().map(T::of_bytes).collect(),
+        latencies: fixed(latencies),
+        software: fixed(software),
+    })
 }
 
 /// The time of `size` bytes alone on a route, in picoseconds; 0 where they load nothing.
@@ -208,6 +230,15 @@ pub fn solve(
     sizes: &[(u128, u64)],
     limits: Limits,
 ) -> Result<Option<Recurrence>, EngineError> {
+    Ok(evaluate(looped, sizes, limits)?.map(|(times, _)| times))
+}
+
+/// The same in times of either kind, and for which factors on the sizes the run stays the same.
+pub(super) fn evaluate<T: Time>(
+    looped: &Looped,
+    sizes: &[(u128, u64)],
+    limits: Limits,
+) -> Result<Option<(Recurrence<T>, Reach)>, EngineError> {
     let Some(clocked) = clocked(looped, sizes) else {
         return Ok(None);
     };
@@ -256,17 +287,19 @@ pub fn solve(
 }
 
 /// Evaluates operation after operation of the shortened list.
-struct Stepper<'l> {
+struct Stepper<'l, T> {
     looped: &'l Looped,
     look_beyond: Vec<bool>,
-    clocked: Clocked,
-    released: Vec<i128>,
-    served: Vec<i128>,
-    arrived: Vec<i128>,
+    /// For which factors on the sizes every comparison so far comes out as it did.
+    factors: Reach,
+    clocked: Clocked<T>,
+    released: Vec<T>,
+    served: Vec<T>,
+    arrived: Vec<T>,
     /// End of the last operation on each resource.
-    free_at: Vec<i128>,
+    free_at: Vec<Option<T>>,
     /// When everything before the present segment has arrived.
-    all_there: i128,
+    all_there: T,
     /// The last operation, as a count, that may have been held back by a start time or by a
     /// predecessor before its segment.
     last_held: usize,
@@ -275,30 +308,31 @@ struct Stepper<'l> {
     /// Operations left out before.
     n_left_out: u64,
     /// How much later everything really is, for the skipped periods before.
-    later: i128,
-    last_arrival: i128,
+    later: T,
+    last_arrival: T,
     /// The operations before this one are in `last_arrival`.
     n_counted: usize,
     skips: Vec<Skip>,
-    shifts: Vec<i128>,
+    shifts: Vec<T>,
 }
 
-impl<'l> Stepper<'l> {
-    fn new(looped: &'l Looped, clocked: Clocked) -> Self {
+impl<'l, T: Time> Stepper<'l, T> {
+    fn new(looped: &'l Looped, clocked: Clocked<T>) -> Self {
         Self {
             looped,
             look_beyond: looped.look_beyond(),
+            factors: Reach::ALL,
             clocked,
             released: Vec::new(),
             served: Vec::new(),
             arrived: Vec::new(),
-            free_at: vec![i128::MIN; looped.bodies.capacities.len()],
-            all_there: 0,
+            free_at: vec![None; looped.bodies.capacities.len()],
+            all_there: T::fixed(0),
             last_held: 0,
             n_contiguous: 0,
             n_left_out: 0,
-            later: 0,
-            last_arrival: 0,
+            later: T::fixed(0),
+            last_arrival: T::fixed(0),
             n_counted: 0,
             skips: Vec::new(),
             shifts: Vec::new(),
@@ -326,27 +360,34 @@ impl<'l> Stepper<'l> {
         let at = self.served.len();
         let route = bodies.op_routes[op] as usize;
         let software = self.clocked.software[route];
-        let start_ps = bodies.start_ps(op);
-        let start = i128::from(start_ps) * self.clocked.ticks - self.later + software;
-        let data = bodies.depends_on.row(op).iter();
-        let data = data.map(|&distance| self.before(distance)[1] + software);
-        let order = bodies.follows.row(op).iter();
-        let order = order.map(|&distance| self.before(distance)[0]);
-        let preds = data.chain(order).max();
-        let released = preds.map_or(start, |preds| preds.max(start));
-        let held_by_start = preds.is_none_or(|preds| preds < start);
-        if held_by_start || self.look_beyond[op] && released - software <= self.all_there {
+        let start = T::fixed(i128::from(bodies.start_ps(op)) * self.clocked.ticks);
+        let start = start - self.later + software;
+        let mut preds: Option<T> = None;
+        for &distance in bodies.depends_on.row(op) {
+            let there = self.before(distance)[1] + software;
+            preds = Some(self.max(preds, there));
+        }
+        for &distance in bodies.follows.row(op) {
+            let through = self.before(distance)[0];
+            preds = Some(self.max(preds, through));
+        }
+        let waited = preds.filter(|preds| preds.at_least(start, &mut self.factors));
+        let released = waited.unwrap_or(start);
+        let may_wait_long = self.look_beyond[op]
+            && self
+                .all_there
+                .at_least(released - software, &mut self.factors);
+        if waited.is_none() || may_wait_long {
             self.last_held = at + 1;
         }
         let duration = self.clocked.durations[op];
         let served = released + duration;
-        if duration > 0 {
+        if duration.ticks() > 0 {
             for incidence in bodies.routes.row(route) {
-                let free_at = &mut self.free_at[incidence.resource as usize];
-                if released < *free_at {
+                let free_at = self.free_at[incidence.resource as usize].replace(served);
+                if free_at.is_some_and(|free| !released.at_least(free, &mut self.factors)) {
                     return false;
                 }
-                *free_at = served;
             }
         }
         self.released.push(released);
@@ -356,9 +397,17 @@ impl<'l> Stepper<'l> {
         true
     }
 
+    #[inline]
+    fn max(&mut self, a: Option<T>, b: T) -> T {
+        match a {
+            Some(a) if a.at_least(b, &mut self.factors) => a,
+            _ => b,
+        }
+    }
+
     /// Served and arrived time of the operation so many places before the next one.
     #[inline]
-    fn before(&self, distance: u32) -> [i128; 2] {
+    fn before(&self, distance: u32) -> [T; 2] {
         let at = self.served.len();
         if distance as usize <= self.n_contiguous {
             let at = at - distance as usize;
@@ -372,11 +421,11 @@ impl<'l> Stepper<'l> {
     }
 
     /// Takes everything after the skip's first repetitions, and all that follows, as later.
-    fn skip(&mut self, skip: Skip, shift: i128, watch: &Watch) {
+    fn skip(&mut self, skip: Skip, shift: T, watch: &Watch) {
         self.count(watch.from + skip.first as usize * watch.n_ops);
-        let later = shift * i128::from(skip.n_periods);
-        self.later += later;
-        self.all_there -= later;
+        let later = shift.times(skip.n_periods.into());
+        self.later = self.later + later;
+        self.all_there = self.all_there - later;
         self.n_contiguous = watch.reach;
         self.n_left_out += skip.period * skip.n_periods * watch.n_ops as u64;
         self.shifts.push(shift);
@@ -384,16 +433,20 @@ impl<'l> Stepper<'l> {
     }
 
     fn count(&mut self, until: usize) {
-        for &arrived in &self.arrived[self.n_counted..until] {
-            self.last_arrival = self.last_arrival.max(arrived + self.later);
+        for at in self.n_counted..until {
+            let arrived = self.arrived[at] + self.later;
+            if !self.last_arrival.at_least(arrived, &mut self.factors) {
+                self.last_arrival = arrived;
+            }
         }
         self.n_counted = until;
     }
 
-    fn finish(mut self) -> Recurrence {
+    fn finish(mut self) -> (Recurrence<T>, Reach) {
         self.count(self.arrived.len());
-        Recurrence {
+        let times = Recurrence {
             ticks: self.clocked.ticks,
+            latest: self.clocked.latest,
             skips: self.skips,
             shifts: self.shifts,
             n_evaluated: self.served.len() as u64,
@@ -402,7 +455,8 @@ impl<'l> Stepper<'l> {
             served: self.served,
             arrived: self.arrived,
             durations: self.clocked.durations,
-        }
+        };
+        (times, self.factors)
     }
 }
 
@@ -420,7 +474,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(stepper: &Stepper, n_ops: usize, reach: usize) -> Self {
+    fn new<T: Time>(stepper: &Stepper<T>, n_ops: usize, reach: usize) -> Self {
         Self {
             from: stepper.served.len(),
             n_ops,
@@ -432,7 +486,7 @@ impl Watch {
     }
 
     /// The repetition whose end state, plus a time, is that after `repeat`; and that time.
-    fn seen_before(&mut self, stepper: &Stepper, repeat: u64) -> Option<(u64, i128)> {
+    fn seen_before<T: Time>(&mut self, stepper: &Stepper<T>, repeat: u64) -> Option<(u64, T)> {
         // The state must lie in this loop: a later one looks the same only if it does.
         if repeat as usize * self.n_ops < self.reach {
             return None;
@@ -449,16 +503,16 @@ impl Watch {
 
     /// The time between the state after repetition `kept` and the present one, if it is the same
     /// for every operation, and nothing else has held one back since.
-    fn shift(&self, stepper: &Stepper, kept: u64) -> Option<i128> {
+    fn shift<T: Time>(&self, stepper: &Stepper<T>, kept: u64) -> Option<T> {
         let then = self.from + kept as usize * self.n_ops;
         let now = stepper.served.len();
         let (a, b) = (
             &stepper.served[then - self.reach..then],
             &stepper.served[now - self.reach..now],
         );
-        let shift = b.last()? - a.last()?;
-        let same = a.iter().zip(b).rev().all(|(a, b)| b - a == shift);
+        let shift = *b.last()? - *a.last()?;
+        let same = a.iter().zip(b).rev().all(|(&a, &b)| (b - a).same(shift));
         let free = stepper.last_held <= then;
-        (same && free && shift >= 0).then_some(shift)
+        (same && free && shift.ticks() >= 0).then_some(shift)
     }
 }

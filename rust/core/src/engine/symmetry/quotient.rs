@@ -102,10 +102,11 @@ pub fn quotient(workload: &Workload, partition: Partition) -> Result<Quotient, P
 
 /// The first member of each class.
 fn firsts(classes: &[u32]) -> Result<Vec<u32>, PartitionError> {
-    let mut first = vec![u32::MAX; classes.iter().max().map_or(0, |&c| c as usize + 1)];
-    if first.len() > classes.len() {
+    let n_classes = classes.iter().max().map_or(0, |&last| last as usize + 1);
+    if n_classes > classes.len() {
         return Err(PartitionError::Shape);
     }
+    let mut first = vec![u32::MAX; n_classes];
     for (member, &class) in classes.iter().enumerate().rev() {
         first[class as usize] = member as u32;
     }
