@@ -59,7 +59,14 @@ def test_a_uniform_phase_takes_the_time_of_its_heaviest_resource() -> None:
 
 
 def test_a_bracket_has_no_transfers_and_is_no_bound() -> None:
-    r = cm.simulate(FABRIC, "all_reduce", size_bytes=1000, ranks=8, engine_options=BRACKET)
+    r = cm.simulate(
+        FABRIC,
+        "all_reduce",
+        size_bytes=1000,
+        ranks=8,
+        algorithm="ring",
+        engine_options=BRACKET,
+    )
     assert r.exactness == "bracket"
     assert r.bound_ps <= r.route_bound_ps <= r.time_ps_low < r.time_ps_high
     with pytest.raises(cm.CmError, match="bracket"):

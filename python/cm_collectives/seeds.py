@@ -59,7 +59,8 @@ def over_seeds(
 
     Examples
     --------
-    >>> fabric = cm.Fabric.preset("cm384", nodes=2, timing="line_rate")
+    >>> # Of four nodes' exchange, 48 flows cross an uplink on average, which 63 would fill.
+    >>> fabric = cm.Fabric.preset("cm384", nodes=4, timing="line_rate")
     >>> times = cm.over_seeds(fabric, "all_to_all", "1MiB", seeds=8, algorithm="direct")
     >>> len(times), times["slowdown"].min() > 1
     (8, True)
