@@ -28,8 +28,8 @@ help: ## list the commands
 demo: build ## build, then time collectives on a CloudMatrix384 of 768 dies
 	@echo '== all_reduce, ring, 768 ranks of cm384'
 	@$(CM) perf all_reduce -b 1M -e 1G -f 4 -g 768 --fabric cm384 --algorithm ring
-	@echo '== all_to_all, 768 ranks of cm384'
-	@$(CM) perf all_to_all -b 1M -e 1G -f 4 -g 768 --fabric cm384
+	@echo '== all_to_all, direct, 768 ranks of cm384'
+	@$(CM) perf all_to_all -b 1M -e 1G -f 4 -g 768 --fabric cm384 --algorithm direct
 	@echo '== the fabric'
 	@$(CM) fabric show cm384
 
