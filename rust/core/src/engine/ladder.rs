@@ -275,11 +275,18 @@ pub fn certify(workload: &Workload, limits: Limits) -> Result<Certificate, Engin
     Ok(recorder.finish(time_ps, run.n_ambiguous()))
 }
 
-/// For how long each resource was in use, in picoseconds.
-pub fn busy_ps(workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
-    let mut usage = Usage::<Pair>::new(workload);
-    run::<Pair>(workload, limits, &mut usage)?;
-    Ok(usage.busy.iter().map(Number::value).collect())
+/// For how long each resource was in use, in picoseconds, by a repeat at the rung that decided.
+pub fn busy_ps(workload: &Workload, limits: Limits, rung: Rung) -> Result<Vec<f64>, EngineError> {
+    fn observed<N: Number>(workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
+        let mut usage = Usage::<N>::new(workload);
+        run::<N>(workload, limits, &mut usage)?;
+        Ok(usage.busy.iter().map(Number::value).collect())
+    }
+    match rung {
+        Rung::Pair => observed::<Pair>(workload, limits),
+        Rung::Extended => observed::<Extended>(workload, limits),
+        Rung::Rational => observed::<Rational>(workload, limits),
+    }
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl Solved {
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self, workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
         let simulated = match &self.engine {
-            Engine::Events(_) => busy_ps(self.simulated(workload), limits)?,
+            Engine::Events(run) => busy_ps(self.simulated(workload), limits, run.exactness().rung)?,
             Engine::Recurrence(run) => run.times().busy_ps(&run.looped),
         };
         let Some(partition) = &self.partition else {
