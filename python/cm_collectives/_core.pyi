@@ -274,6 +274,9 @@ class Case:
         split: str,
         settings: Settings,
     ) -> Self: ...
+    @property
+    def n_ranks(self) -> int: ...
+    def time_ps(self, size_bytes: int | None) -> int: ...  # whatever size it was made with
 
 # time_ps, bound_ps (-1 for none), algorithm_used, bottleneck, max_utilisation, error; a None case
 # gives a row without values

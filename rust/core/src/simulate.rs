@@ -87,7 +87,8 @@ impl Settings {
         Ok(check_memory(n_transfers, each, self.memory_limit_bytes)?)
     }
 
-    fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
+    /// What bounds a run.
+    pub fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
         Limits {
             events: self.event_limit,
             until_ps: None,
@@ -523,7 +524,8 @@ fn is_in_network(algorithm: &str) -> bool {
     algorithms::lookup(algorithm).is_ok_and(algorithms::Algorithm::is_in_network)
 }
 
-fn fits(time_ps: u128) -> Result<u64, Error> {
+/// A time that a signed 64-bit column holds.
+pub(crate) fn fits(time_ps: u128) -> Result<u64, Error> {
     let fits = i64::try_from(time_ps).map(|time| time as u64);
     fits.map_err(|_| Error::TimeOverflow { time_ps })
 }

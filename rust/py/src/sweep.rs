@@ -3,9 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use cm_core::collective::Payload;
 use cm_core::error::Error;
-use cm_core::question::Question;
+use cm_core::question::{OpenQuestion, Question};
 use cm_core::sweep::Answer;
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyRuntimeError;
@@ -17,12 +16,19 @@ use crate::columns::{Columns, snapshot, to_array};
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::interrupt::{Progress, interruptible};
+use crate::schedule::payload;
 use crate::simulate::{PySettings, question};
 
 /// One scenario of a batch, checked.
 #[pyclass(frozen, name = "Case", module = "cm_collectives._core")]
 pub(crate) struct PyCase {
-    pub(crate) question: Question,
+    open: Arc<OpenQuestion>,
+}
+
+impl PyCase {
+    pub(crate) fn question(&self) -> &Question {
+        self.open.question()
+    }
 }
 
 #[pymethods]
@@ -57,7 +63,29 @@ impl PyCase {
             vec![0],
             settings,
         )?;
-        Ok(Self { question })
+        Ok(Self {
+            open: Arc::new(OpenQuestion::new(question)),
+        })
+    }
+
+    #[getter]
+    fn n_ranks(&self) -> usize {
+        self.question().endpoints.len()
+    }
+
+    /// The time for another number of bytes.
+    #[pyo3(signature = (size_bytes))]
+    fn time_ps(&self, py: Python<'_>, size_bytes: Option<u64>) -> PyResult<u64> {
+        let payload = payload(py, size_bytes, None)?;
+        // What takes microseconds needs no thread that can be interrupted.
+        let quick = py.detach(|| self.open.quick_time_ps(payload.clone()));
+        let time = if let Some(time) = quick {
+            time
+        } else {
+            let open = self.open.clone();
+            interruptible(py, move |cancel| open.time_ps(payload, Some(cancel)), None)?
+        };
+        time.map_err(|error| raise(py, error))
     }
 }
 
@@ -131,7 +159,7 @@ pub(crate) fn sweep<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let questions: Vec<Option<Question>> = cases
         .iter()
-        .map(|case| case.as_ref().map(|case| case.get().question.clone()))
+        .map(|case| case.as_ref().map(|case| case.get().question().clone()))
         .collect();
     let answers = answers(py, questions, threads, on_progress.as_ref())?;
     let ok = || {
@@ -161,7 +189,7 @@ pub(crate) fn sweep<'py>(
         .done())
 }
 
-/// The same question at many sizes; the first error is raised.
+/// The same question at many sizes; the error of the first size that has one is raised.
 #[pyfunction]
 #[pyo3(signature = (case, sizes_bytes, threads=None))]
 pub(crate) fn times_ps<'py>(
@@ -170,19 +198,23 @@ pub(crate) fn times_ps<'py>(
     sizes_bytes: PyReadonlyArray1<'py, i64>,
     threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let sizes = snapshot(&sizes_bytes);
-    let mut questions = Vec::with_capacity(sizes.len());
-    for size in sizes {
-        let size = u64::try_from(size)
-            .map_err(|_| argument(py, format!("size_bytes must be at least 0, got {size}")))?;
-        let mut question = case.question.clone();
-        question.payload = Payload::Bytes(size);
-        questions.push(Some(question));
+    let mut sizes = Vec::with_capacity(sizes_bytes.len()?);
+    for size in snapshot(&sizes_bytes) {
+        let size = u64::try_from(size);
+        sizes.push(size.map_err(|_| argument(py, "size_bytes must be at least 0".to_owned()))?);
     }
-    let answers = answers(py, questions, threads, None)?;
-    let times = answers.into_iter().flatten().map(|answer| match answer {
-        Ok(answer) => Ok(answer.time_ps as i64),
-        Err(error) => Err(raise(py, error)),
-    });
-    Ok(to_array(py, times.collect::<PyResult<Vec<i64>>>()?))
+    let (pool, open) = (pool(py, threads)?, case.open.clone());
+    let times = interruptible(
+        py,
+        move |cancel| pool.install(|| cm_core::sweep::times_ps(&open, &sizes, cancel)),
+        None,
+    )?;
+    let times = times.map_err(|error| raise(py, error))?;
+    Ok(to_array(
+        py,
+        times
+            .into_iter()
+            .map(|time| time as i64)
+            .collect::<Vec<_>>(),
+    ))
 }
