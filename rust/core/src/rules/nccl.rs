@@ -82,11 +82,15 @@ impl Rule for Nccl {
             let regime = REGIMES[protocol];
             if collective == AllReduce && has_trees {
                 let tree = Ruling::new(&format!("tree, {name}"), "double_binary_tree");
-                consider(tree_us(situation, protocol), tree.by(regime));
+                let tree = tree.by(regime).in_steps(tree_steps(situation));
+                consider(tree_us(situation, protocol), tree);
             }
             let choice = format!("ring, {name}");
             let ring = match collective {
-                Broadcast | Reduce => Ruling::new(&choice, "chain"),
+                // One send per rank for each slice: latency counts once along the chain.
+                Broadcast | Reduce => {
+                    Ruling::new(&choice, "chain").in_steps(situation.n_ranks() - 1)
+                }
                 _ => Ruling::new(&choice, "ring"),
             };
             consider(ring_us(situation, protocol), ring.by(regime));
@@ -163,6 +167,12 @@ fn tree_us(situation: &Situation, protocol: usize) -> f64 {
         + 2.0 * ((cards - 1.0) * TREE_NVLINK_US[protocol] + servers.log2() * TREE_NET_US[protocol]);
     let shares = TREE_SHARE[usize::from(situation.n_servers() > 1)];
     latency_us + serial_us(situation, shares[protocol] * 0.5)
+}
+
+/// Up the chain inside a node and the tree between nodes, and down again.
+fn tree_steps(situation: &Situation) -> u64 {
+    let between = situation.n_servers().next_power_of_two().ilog2();
+    2 * (situation.n_cards() - 1 + u64::from(between))
 }
 
 fn pat_us(situation: &Situation) -> f64 {
