@@ -5,10 +5,12 @@
 //! the network carries them: the slower of the two counts, so that a calibration fitted in one idle
 //! switch domain meets congestion, failed links and far away ranks by itself.
 
-use crate::collective::Collective;
+use crate::algorithms;
+use crate::collective::{Collective, Payload, Problem};
 use crate::cost::{Form, Regime, Shape, Term, TermKind};
 use crate::error::Error;
 use crate::fabric::Fabric;
+use crate::ids::LinkId;
 use crate::rules::{self, Ruling, Situation};
 use crate::schedule::{ChunkRange, ChunkSizes, Op, Outline, Schedule};
 
@@ -25,6 +27,8 @@ pub struct Charge {
     pub regime: Regime,
     /// The terms, in order; one of them is the transfer.
     pub terms: Vec<Term>,
+    /// Latency of the network that is in the terms already.
+    pub covered_ps: u64,
 }
 
 /// A collective on its way: what a charge looks at.
@@ -57,11 +61,36 @@ impl Charge {
             return Ok(None);
         }
         let ruling = ruling(fabric, traffic.endpoints, outline.collective, size_bytes)?;
-        let form = form(fabric, traffic, &ruling, size_bytes)?;
+        let is_its_own = ruling.algorithm == outline.algorithm;
+        let regime = match ruling.regime {
+            // Another algorithm than the library's leaves the switches out, and shares its kernels.
+            Regime::Switch if !is_its_own => Regime::Bulk,
+            regime => regime,
+        };
+        let steps = Steps {
+            n_ranks: outline.n_ranks,
+            of_schedule: traffic.n_steps,
+            of_library: ruling.n_steps.filter(|_| is_its_own),
+            sent_bytes: traffic.sent_bytes,
+        };
+        let endpoints = traffic.endpoints;
+        let form = form(
+            fabric,
+            endpoints,
+            outline.collective,
+            regime,
+            &steps,
+            size_bytes,
+        )?;
+        let covered_ps = match form {
+            Form::Memory { .. } => path(fabric.wires(), traffic.endpoints)?.latency_ps,
+            _ => 0,
+        };
         Ok(Some(Self {
+            covered_ps,
             library: calibration.library.clone(),
             choice: ruling.choice,
-            regime: ruling.regime,
+            regime,
             terms: form.terms(&calibration.parameters),
         }))
     }
@@ -77,6 +106,7 @@ impl Charge {
     /// were through at `network_ps`.
     pub fn finish_ps(&self, start_ps: u64, network_ps: u64) -> u128 {
         let transfer_ps = u128::from(start_ps) + u128::from(self.kind_ps(TermKind::Transfer));
+        let network_ps = network_ps.saturating_sub(self.covered_ps);
         transfer_ps.max(network_ps.into()) + u128::from(self.kind_ps(TermKind::Endpoint))
     }
 }
@@ -101,6 +131,46 @@ pub fn ruling(
         library: calibration.library.clone(),
         collective: collective.name(),
     })
+}
+
+/// How the library of a calibrated fabric carries out a collective, and the form of its cost, without
+/// a schedule.
+///
+/// # Errors
+/// As for [`ruling`], and if the ranks do not suit the algorithm.
+pub fn library_form(
+    fabric: &Fabric,
+    endpoints: &[u32],
+    collective: Collective,
+    size_bytes: u64,
+) -> Result<(Ruling, Form), Error> {
+    let ruling = ruling(fabric, endpoints, collective, size_bytes)?;
+    let team = fabric.shared_team(endpoints)?;
+    let payload = match collective {
+        Collective::Barrier => Payload::None,
+        _ => Payload::Bytes(size_bytes),
+    };
+    let problem = Problem {
+        options: ruling.options.clone(),
+        ..Problem::new(collective, &team, payload)
+    };
+    let algorithm = algorithms::lookup(ruling.algorithm)?;
+    algorithms::check(algorithm, &problem)?;
+    let steps = Steps {
+        n_ranks: team.n_ranks(),
+        of_schedule: algorithm.n_steps(&problem),
+        of_library: ruling.n_steps,
+        sent_bytes: 0.0,
+    };
+    let form = form(
+        fabric,
+        endpoints,
+        collective,
+        ruling.regime,
+        &steps,
+        size_bytes,
+    )?;
+    Ok((ruling, form))
 }
 
 /// Bytes that the transfers of a schedule carry to other ranks, if chunks have these sizes.
@@ -130,39 +200,53 @@ fn size_bytes(outline: &Outline) -> u64 {
     }
 }
 
+/// What a form takes from schedule and rule.
+struct Steps {
+    n_ranks: u32,
+    of_schedule: u32,
+    /// Where the library takes others.
+    of_library: Option<u64>,
+    sent_bytes: f64,
+}
+
 fn form(
     fabric: &Fabric,
-    traffic: &Traffic,
-    ruling: &Ruling,
+    endpoints: &[u32],
+    collective: Collective,
+    regime: Regime,
+    steps: &Steps,
     size_bytes: u64,
 ) -> Result<Form, Error> {
-    let outline = &traffic.outline;
-    let regime = match (ruling.regime, ruling.algorithm == outline.algorithm) {
-        // Another algorithm than the library's leaves the switches out, and may only share kernels.
-        (Regime::Switch, false) => Regime::Bulk,
-        (regime, _) => regime,
-    };
     if matches!(regime, Regime::Read | Regime::Write) {
         return Ok(Form::Memory {
             is_write: regime == Regime::Write,
-            n_traversals: 2.0 * f64::from(n_switches(fabric, traffic.endpoints)?),
+            n_traversals: 2.0 * path(fabric, endpoints)?.n_switches,
             size_bytes: size_bytes as f64,
         });
     }
-    let mut shape = Shape::of(outline.collective, regime, outline.n_ranks, size_bytes);
-    let own_steps = (ruling.algorithm == outline.algorithm).then_some(ruling.n_steps);
-    shape.n_steps = match own_steps.flatten() {
+    let mut shape = Shape::of(collective, regime, steps.n_ranks, size_bytes);
+    shape.n_steps = match steps.of_library {
         Some(n_steps) => n_steps as f64,
-        None => f64::from(traffic.n_steps),
+        None => f64::from(steps.of_schedule),
     };
-    shape.sent_bytes = shape.sent_bytes.max(traffic.sent_bytes);
+    shape.sent_bytes = shape.sent_bytes.max(steps.sent_bytes);
     Ok(Form::Collective(regime, shape))
 }
 
-/// Switches from the first endpoint to the second, on a shortest path.
-fn n_switches(fabric: &Fabric, endpoints: &[u32]) -> Result<u32, Error> {
+/// A shortest path.
+struct Path {
+    n_switches: f64,
+    latency_ps: u64,
+}
+
+/// From the first endpoint to the second.
+fn path(fabric: &Fabric, endpoints: &[u32]) -> Result<Path, Error> {
     let nodes = fabric.rank_nodes(endpoints)?;
     let paths = fabric.paths(nodes[0], nodes[1])?;
-    let hops = paths.first().map_or(1, Vec::len);
-    Ok(hops as u32 - 1)
+    // Flows arrive by the longest latency of their paths.
+    let latency = |links: &Vec<LinkId>| links.iter().map(|id| fabric.link(*id).latency_ps).sum();
+    Ok(Path {
+        n_switches: paths.first().map_or(0, |links| links.len() - 1) as f64,
+        latency_ps: paths.iter().map(latency).max().unwrap_or(0),
+    })
 }

@@ -4,6 +4,7 @@
 //! library sees (the collective, the bytes, how many ranks sit where, two rates) and names one of
 //! our algorithms; where ours is a stand-in, the reason says so. Source: `reference/algorithms.md` 4.
 
+mod experts;
 mod hccl_a2;
 mod hccl_a3;
 mod hccl_env;
@@ -67,6 +68,7 @@ pub static RULES: &[&dyn Rule] = &[
     &nccl::Nccl,
     &memory::Memory { is_write: false },
     &memory::Memory { is_write: true },
+    &experts::Experts,
 ];
 
 /// The name is not that of a rule.
