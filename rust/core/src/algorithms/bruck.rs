@@ -9,7 +9,7 @@
 //! Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
 //! in multiport message-passing systems", IEEE TPDS 1997; `reference/algorithms.md` 3.6, 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec};
+use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, path_from};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Program};
@@ -83,8 +83,17 @@ impl Algorithm for Bruck {
         };
         // The largest distance below n without a zero digit takes a hop per digit.
         let full = weights(problem).filter(|w| w * radix(problem) <= problem.n_ranks());
-        let hops = (full.count() as u32).max(1);
-        Floor::new(hops, size_bytes, n - 1, n)
+        let sign = match problem.collective {
+            Collective::AllToAll => 1,
+            _ => -1,
+        };
+        let distances = full.map(|w| sign * i64::from(w));
+        let mut hops: Vec<i64> = distances.collect();
+        if hops.is_empty() {
+            hops.push(sign);
+        }
+        let path = path_from(problem.n_ranks(), 0, &hops);
+        Floor::new(hops.len() as u32, size_bytes, n - 1, n).along(path)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -80,7 +80,9 @@ impl Algorithm for HalvingDoubling {
         match problem.collective {
             Collective::AllReduce => {
                 let parts = 2 * (p - 1) + p * folded;
+                let bits: Vec<u32> = (0..fold.log2).rev().collect();
                 Floor::new(self.n_steps(problem), size_bytes, parts, p)
+                    .along(fold.path(&bits, true))
             }
             // With a single pair nobody waits for both of its exchanges.
             _ => Floor::new(fold.log2 + folded as u32, size_bytes, n - 1, n),

@@ -150,19 +150,22 @@ impl Algorithm for Hierarchical {
 
     fn floor(&self, problem: &Problem) -> Floor {
         let grid = Grid::checked(problem);
-        let hops_of = |phase| {
+        let floor_of = |&phase: &Phase| {
             let team = grid.sub_team(phase);
             let inner = grid
                 .algorithm(problem, phase)
                 .expect("supports() has checked");
-            inner.floor(&grid.sub_problem(problem, phase, &team)).hops
+            inner.floor(&grid.sub_problem(problem, phase, &team))
         };
-        let hops = grid.phases(problem).into_iter().map(hops_of).sum();
+        let phases = grid.phases(problem);
+        let floors: Vec<Floor> = phases.iter().map(floor_of).collect();
+        let hops = floors.iter().map(|floor| floor.hops).sum();
+        let path = grid.path_through(&phases, &floors);
         // Whoever gathers n blocks receives n - 1 of them, and twice that for the sum of vectors
         // (Patarasuk, Yuan 2009).
         let n = u64::from(problem.n_ranks());
         let passes = 1 + u64::from(problem.collective == Collective::AllReduce);
-        Floor::new(hops, problem.size_bytes(), passes * (n - 1), n)
+        Floor::new(hops, problem.size_bytes(), passes * (n - 1), n).along(path)
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
@@ -397,6 +400,29 @@ impl Grid {
         let fold = |index, (&place, &extent): (&usize, &usize)| index * extent + place;
         let index = place.iter().zip(&self.extents).rev().fold(0, fold);
         self.ranks[index]
+    }
+
+    /// The paths of all phases one behind another, up to the first that begins elsewhere than the
+    /// one before along its axis has ended.
+    fn path_through(&self, phases: &[Phase], floors: &[Floor]) -> Vec<RankId> {
+        let mut place = vec![0; self.extents.len()];
+        for (phase, floor) in phases.iter().zip(floors).rev() {
+            if let Some(first) = floor.path.first() {
+                place[phase.axis] = first.index();
+            }
+        }
+        let mut path = vec![self.rank_at(&place)];
+        for (phase, floor) in phases.iter().zip(floors) {
+            let starts_here = |first: &RankId| first.index() == place[phase.axis];
+            if !floor.path.first().is_some_and(starts_here) {
+                break;
+            }
+            path.extend(floor.path[1..].iter().map(|rank| {
+                place[phase.axis] = rank.index();
+                self.rank_at(&place)
+            }));
+        }
+        path
     }
 
     /// The sub-team of the rank at a place, and its number in it.

@@ -8,7 +8,9 @@
 //! `reference/algorithms.md` 3.4.
 
 use super::binomial_tree::depth;
-use super::contract::{About, Algorithm, Blockwise, Floor, blockwise_floor, n_phases};
+use super::contract::{
+    About, Algorithm, Blockwise, Floor, Hops, blockwise_floor, doubling, halving, n_phases,
+};
 use super::nhr::{n_slices, scatter};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
@@ -70,7 +72,13 @@ impl Algorithm for Nb {
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        blockwise_floor(problem)
+        let n = problem.n_ranks();
+        let hops = Hops {
+            all_gather: doubling(n, 1),
+            transpose_of_reduce_scatter: halving(n, -1),
+            scatter: doubling(n, 1),
+        };
+        blockwise_floor(problem, &hops)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

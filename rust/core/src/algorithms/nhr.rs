@@ -10,10 +10,10 @@
 //! are two of these; one-shot all-reduce 2L (alpha + S beta) + L S gamma.
 //! Source: HCCL (cann-hcomm, NHR); `reference/algorithms.md` 3.2.
 
-use super::binomial_tree::{depth, whole_vector};
+use super::binomial_tree::{depth, longest_path, whole_vector};
 use super::contract::{
-    About, Algorithm, Blockwise, Candidate, Floor, OptionKind, OptionSpec, Unsupported,
-    blockwise_floor, n_phases,
+    About, Algorithm, Blockwise, Candidate, Floor, Hops, OptionKind, OptionSpec, Unsupported,
+    blockwise_floor, doubling, halving, n_phases, up_and_down,
 };
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
@@ -101,9 +101,16 @@ impl Algorithm for Nhr {
     fn floor(&self, problem: &Problem) -> Floor {
         if is_one_shot(problem) {
             let (n, size_bytes) = (problem.n_ranks(), problem.size_bytes());
-            return Floor::new(2 * n.ilog2(), size_bytes, depth(n).into(), 1);
+            let floor = Floor::new(2 * n.ilog2(), size_bytes, depth(n).into(), 1);
+            return floor.along(up_and_down(&longest_path(n, problem.root.0)));
         }
-        blockwise_floor(problem)
+        let n = problem.n_ranks();
+        let hops = Hops {
+            all_gather: halving(n, 1),
+            transpose_of_reduce_scatter: halving(n, 1),
+            scatter: doubling(n, -1),
+        };
+        blockwise_floor(problem, &hops)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
