@@ -70,8 +70,7 @@ impl Algorithm for BinomialTree {
             Collective::Broadcast | Collective::Reduce => {
                 edges * u64::from(n_pipelined(self, problem))
             }
-            // At each step one message at most straddles the last rank and is cut in two.
-            _ => edges + u64::from(depth(problem.n_ranks())),
+            _ => edges,
         }
     }
 
@@ -156,11 +155,7 @@ fn scatter(program: &mut Program, problem: &Problem, rank: RankId) {
     for (step, d) in children(n, v) {
         let to = (rank.0 + d) % n;
         let count = d.min(n - (v + d));
-        // The blocks of v + d and on start at rank `to` and wrap behind rank n - 1.
-        let unwrapped = count.min(n - to);
-        program.send(step, RankId(to), ChunkRange::span(to, unwrapped));
-        if unwrapped < count {
-            program.send(step, RankId(to), ChunkRange::span(0, count - unwrapped));
-        }
+        // The blocks of v + d and on start at rank `to` and go on behind rank n - 1.
+        program.send(step, RankId(to), ChunkRange::cyclic(n, to, count, 1));
     }
 }

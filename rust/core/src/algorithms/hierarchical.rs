@@ -170,38 +170,27 @@ impl Algorithm for Hierarchical {
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
         let grid = Grid::checked(problem);
-        // What the chunks of other algorithms than rings do is not stated.
-        let is_ring = |phase: &Phase| {
-            let inner = grid.algorithm(problem, *phase);
-            inner.is_ok_and(|inner| inner.name() == DEFAULT)
-        };
         let mut in_order = grid.ranks.iter().zip(problem.team.ranks());
-        if !grid.phases(problem).iter().all(is_ring)
-            || !in_order.all(|(&rank, expected)| rank == expected)
-        {
+        if !in_order.all(|(&rank, expected)| rank == expected) {
             return Symmetry::NONE;
         }
-        let mut rank_stride = 1;
-        let chunk_axis = |(axis, &extent): (usize, &usize)| {
+        let parts = grid.parts(problem);
+        let (mut ranks, mut chunks, mut rank_stride) = (Vec::new(), Vec::new(), 1);
+        for (axis, &extent) in grid.extents.iter().enumerate() {
+            let phases = grid.phases(problem);
+            let along = phases.iter().filter(|phase| phase.axis == axis);
+            let alike = along.map(|&phase| grid.alike(problem, phase));
+            ranks.push((extent as u32, alike.fold(Alike::Any, Alike::and)));
             let mut neighbor = vec![0; grid.extents.len()];
             neighbor[axis] = 1.min(extent - 1);
-            let chunks = ChunkAxis {
-                stride: grid.block(&neighbor),
+            chunks.push(ChunkAxis {
+                stride: grid.block(&neighbor) * parts,
                 rank_stride,
                 size: extent as u32,
-            };
+            });
             rank_stride *= extent as u32;
-            chunks
-        };
-        let chunks = grid.extents.iter().enumerate().map(chunk_axis).collect();
-        let ranks = grid
-            .extents
-            .iter()
-            .map(|&extent| (extent as u32, Alike::Rotations));
-        Symmetry {
-            ranks: ranks.collect(),
-            chunks,
         }
+        Symmetry { ranks, chunks }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -368,6 +357,26 @@ impl Grid {
             reason: error.to_string(),
         })?;
         Ok(inner)
+    }
+
+    /// Which permutations along its axis leave a phase as it is, chunks moving with the ranks that
+    /// they belong to.
+    fn alike(&self, problem: &Problem, phase: Phase) -> Alike {
+        let (n, team) = (self.extents[phase.axis] as u32, self.sub_team(phase));
+        let sub_problem = self.sub_problem(problem, phase, &team);
+        let inner = self
+            .algorithm(problem, phase)
+            .expect("supports() has checked");
+        let symmetry = inner.symmetry(&sub_problem);
+        let [(size, alike)] = symmetry.ranks[..] else {
+            return Alike::None;
+        };
+        let by_rank = Symmetry::NONE.with_chunks_by_rank(n, inner.n_chunks(&sub_problem));
+        if size == n && (symmetry.chunks.is_empty() || symmetry.chunks == by_rank.chunks) {
+            alike
+        } else {
+            Alike::None
+        }
     }
 
     fn sub_team(&self, phase: Phase) -> Team {

@@ -13,10 +13,11 @@
 use super::binomial_tree::{depth, longest_path, whole_vector};
 use super::contract::{
     About, Algorithm, Blockwise, Candidate, Floor, Hops, OptionKind, OptionSpec, Unsupported,
-    blockwise_floor, doubling, halving, n_phases, up_and_down,
+    blockwise_floor, blockwise_symmetry, doubling, halving, n_phases, up_and_down,
 };
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::Symmetry;
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// NHR.
@@ -93,9 +94,7 @@ impl Algorithm for Nhr {
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        // Every message is at most two progressions.
-        let messages = u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem));
-        2 * messages
+        u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
@@ -111,6 +110,13 @@ impl Algorithm for Nhr {
             scatter: doubling(n, -1),
         };
         blockwise_floor(problem, &hops)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        if is_one_shot(problem) {
+            return Symmetry::NONE;
+        }
+        blockwise_symmetry(problem)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -147,7 +153,7 @@ fn all_gather(program: &mut Program, n: u32, rank: RankId) {
         let count = n_slices(n, d);
         // From the farthest slice on, in ascending order.
         let first = rank.0 + n - 2 * d * (count - 1);
-        program.send_each(step, to, ChunkRange::cyclic(n, first, count, 2 * d));
+        program.send(step, to, ChunkRange::cyclic(n, first % n, count, 2 * d));
     }
 }
 
@@ -176,7 +182,7 @@ pub(super) fn scatter(program: &mut Program, problem: &Problem, rank: RankId, si
                 at(x + d)
             };
             let slices = ChunkRange::cyclic(n, first, count, 2 * d);
-            program.send_each(step, RankId(at(x + d)), slices);
+            program.send(step, RankId(at(x + d)), slices);
         }
     }
 }

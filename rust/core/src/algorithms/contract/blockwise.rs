@@ -9,6 +9,7 @@
 use super::{Floor, path_from};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{Op, Program};
 
 /// What one rank does in either pattern, both of `n_steps` steps.
@@ -112,6 +113,16 @@ pub(in crate::algorithms) fn blockwise_floor(problem: &Problem, hops: &Hops) -> 
             .chain(second.into_iter().skip(1))
             .collect(),
     )
+}
+
+/// What such a pattern does not tell apart: every rank does the same from where it is, unless one is
+/// the root.
+pub(in crate::algorithms) fn blockwise_symmetry(problem: &Problem) -> Symmetry {
+    let n = problem.n_ranks();
+    if problem.collective.is_rooted() {
+        return Symmetry::NONE;
+    }
+    Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_rank(n, n)
 }
 
 /// The distances 1, 2, 4, ... that add up to less than n, times `sign`.
