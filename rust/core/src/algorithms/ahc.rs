@@ -19,6 +19,7 @@ use super::ring::Ring;
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::Program;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::team::Team;
 
 /// AHC.
@@ -104,6 +105,26 @@ impl Algorithm for Ahc {
         let path = longest_path(problem, checked(problem));
         let hops = path.len() as u32 - 1;
         Floor::new(hops, problem.size_bytes(), 2 * (n - 1), n).along(path)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let groups = checked(problem);
+        let (n_groups, size) = (groups.len() as u32, groups[0].len() as u32);
+        let is_even = groups.iter().all(|group| group.len() == groups[0].len());
+        let mut in_order = groups.iter().flatten().zip(problem.team.ranks());
+        if !is_even || !in_order.all(|(&rank, expected)| rank == expected) {
+            return Symmetry::NONE;
+        }
+        // Segment j belongs to rank j of each group, slice g of it to group g.
+        let axis = |stride, rank_stride, size| ChunkAxis {
+            stride,
+            rank_stride,
+            size,
+        };
+        Symmetry {
+            ranks: vec![(size, Alike::Rotations), (n_groups, Alike::Rotations)],
+            chunks: vec![axis(n_groups, 1, size), axis(1, size, n_groups)],
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -49,7 +49,7 @@ impl Rival {
         }
         if let (Some(until_ps), true) = (until_ps, has_floors) {
             let problem = question.problem_with(&self.options);
-            let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem)?;
+            let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem, until_ps)?;
             if at_least_ps > until_ps {
                 return Ok(Outcome::Late { at_least_ps });
             }

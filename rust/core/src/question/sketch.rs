@@ -16,13 +16,15 @@ use crate::ids::{NodeId, RankId};
 use crate::placement::{self, Flow};
 use crate::schedule::{ChunkSizes, Program};
 
-/// A lower bound on the time of `algorithm`; 0 where nothing can be said without the schedule.
+/// A lower bound on the time of `algorithm`, as soon as it exceeds `until_ps`; 0 where nothing can
+/// be said without the schedule.
 ///
 /// Only for chunks of equal sizes.
 pub(super) fn at_least_ps(
     question: &Question,
     algorithm: &dyn Algorithm,
     problem: &Problem,
+    until_ps: u64,
 ) -> Result<u64, Error> {
     let routing = question.settings.routing()?;
     if routing.per_occurrence() || algorithm.is_in_network() {
@@ -35,16 +37,24 @@ pub(super) fn at_least_ps(
     let mut own = None;
     let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
     let network = Network::with_bundles(fabric, bundles);
-    // One by one: the hops may be among what the ranks send.
+    let all: Vec<RankId> = problem.team.ranks().collect();
+    // One by one: the hops are among what the ranks send.
+    let sketches: [&dyn Fn() -> Vec<Flow>; 3] = [
+        &|| chain(&floor, &nodes, start_ps),
+        &|| loads(algorithm, problem, &busy(problem, &floor), &nodes, start_ps),
+        &|| loads(algorithm, problem, &all, &nodes, start_ps),
+    ];
     let mut at_least_ps = 0;
-    for flows in [
-        chain(&floor, &nodes, start_ps),
-        loads(algorithm, problem, &floor, &nodes, start_ps),
-    ] {
+    for sketch in sketches {
+        let flows = sketch();
         let workload = placement::place_flows(fabric, &network, &*routing, &flows)?.workload;
-        at_least_ps = bounds::route_bound_ps(&workload, &workload).max(at_least_ps);
+        let bound_ps = bounds::route_bound_ps(&workload, &workload);
+        at_least_ps = u64::try_from(bound_ps).unwrap_or(u64::MAX).max(at_least_ps);
+        if at_least_ps > until_ps {
+            break;
+        }
     }
-    Ok(u64::try_from(at_least_ps).unwrap_or(u64::MAX))
+    Ok(at_least_ps)
 }
 
 fn flow(nodes: &[NodeId], (src, dst): (RankId, RankId), size_bytes: u64, start_ps: u64) -> Flow {
@@ -73,16 +83,10 @@ fn chain(floor: &Floor, nodes: &[NodeId], start_ps: u64) -> Vec<Flow> {
     hops.collect()
 }
 
-/// What some ranks send and receive, as one flow per pair.
-fn loads(
-    algorithm: &dyn Algorithm,
-    problem: &Problem,
-    floor: &Floor,
-    nodes: &[NodeId],
-    start_ps: u64,
-) -> Vec<Flow> {
-    // In a tree the ranks in the middle of a path have the most to do; elsewhere odd ranks may have
-    // farther neighbors than even ones.
+/// Ranks that may have the most to do.
+fn busy(problem: &Problem, floor: &Floor) -> Vec<RankId> {
+    // In a tree those in the middle of a path; elsewhere odd ranks may have farther neighbors than
+    // even ones.
     let middle = floor.path.len() / 2;
     let on_path = floor.path.get(middle.saturating_sub(1)..=middle);
     let mut some = on_path.unwrap_or_default().to_vec();
@@ -90,8 +94,19 @@ fn loads(
     some.extend([problem.root, RankId(last / 2), RankId(last)]);
     some.sort_unstable();
     some.dedup();
+    some
+}
+
+/// What the programs of some ranks send, as one flow per pair.
+fn loads(
+    algorithm: &dyn Algorithm,
+    problem: &Problem,
+    some: &[RankId],
+    nodes: &[NodeId],
+    start_ps: u64,
+) -> Vec<Flow> {
     let mut program = Program::default();
-    for &rank in &some {
+    for &rank in some {
         program.begin(rank);
         algorithm.rank_program(problem, rank, &mut program);
     }
