@@ -19,15 +19,17 @@ from .errors import (
     CmError,
     LimitError,
     SpecError,
+    SweepError,
     UnsupportedError,
     VerifyError,
 )
 from .fabric import Fabric, presets, routings
 from .failures import failures
+from .grid import grid
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
-from .sweep import grid, sweep
+from .sweep import sweep
 from .team import Team
 from .tune import tune
 from .versions import show_versions
@@ -42,6 +44,7 @@ __all__ = [
     "Result",
     "Schedule",
     "SpecError",
+    "SweepError",
     "Team",
     "UnsupportedError",
     "VerifyError",

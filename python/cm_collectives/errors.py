@@ -10,6 +10,7 @@ __all__ = [
     "CmError",
     "LimitError",
     "SpecError",
+    "SweepError",
     "UnsupportedError",
     "VerifyError",
 ]
@@ -107,4 +108,20 @@ class LimitError(CmError):
     >>> from cm_collectives.errors import LimitError
     >>> issubclass(LimitError, ValueError)
     False
+    """
+
+
+class SweepError(CmError):
+    """A sweep into a directory could not go on: a disk was full, or an executor died.
+
+    The parts that were finished are kept; the same call again does the others.
+
+    Examples
+    --------
+    >>> from cm_collectives.errors import CmError, SweepError
+    >>> try:
+    ...     raise SweepError("results/part-000007.parquet cannot be written: no space left")
+    ... except CmError as error:
+    ...     print(error)
+    results/part-000007.parquet cannot be written: no space left
     """

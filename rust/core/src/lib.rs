@@ -16,6 +16,7 @@ pub mod algorithms;
 pub mod bounds;
 pub mod bracket;
 pub mod collective;
+pub mod cost;
 pub mod csr;
 pub mod engine;
 pub mod error;

@@ -35,6 +35,7 @@ pub(crate) fn decide<'py>(
         team: &team,
         intra_bps,
         inter_bps,
+        tuning: None,
     };
     let ruling = rule.decide(&situation);
     ruling

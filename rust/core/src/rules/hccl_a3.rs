@@ -10,6 +10,7 @@
 use super::hccl_a2::level1;
 use super::{Level1, Rule, Ruling, Situation, flat, mesh, two_level};
 use crate::collective::Collective;
+use crate::cost::Regime;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -28,11 +29,11 @@ impl Rule for HcclA3 {
     fn decide(&self, situation: &Situation) -> Option<Ruling> {
         let collective = situation.collective;
         if self.aiv && takes_vector_cores(situation) {
-            return Some(mesh("AIV mesh", collective));
+            return Some(mesh("AIV mesh", collective).by(Regime::Direct));
         }
         if collective == Collective::AllToAll {
             // AI CPU: a full mesh in groups of eight.
-            return Some(Ruling::new("fullmesh in groups of 8", "grouped"));
+            return Some(Ruling::new("fullmesh in groups of 8", "grouped").by(Regime::Pair));
         }
         if situation.n_servers() == 1 && is_small_on_one_server(situation) {
             return Some(mesh("level0:fullmesh", collective));
@@ -41,7 +42,7 @@ impl Rule for HcclA3 {
             return Some(flat("flat NHR", collective, Level1::Nhr));
         }
         if matches!(collective, Collective::SendRecv | Collective::Barrier) {
-            return Some(mesh("direct", collective));
+            return Some(mesh("direct", collective).by(Regime::Pair));
         }
         let level1 = match level1(situation) {
             Level1::HalvingDoubling => Level1::Nhr,

@@ -12,6 +12,7 @@ mod nccl;
 pub use hccl_env::hccl_algo;
 
 use crate::collective::{Collective, OptionValue, Options};
+use crate::cost::{Regime, Tuning};
 use crate::suggest;
 use crate::team::Team;
 
@@ -28,6 +29,8 @@ pub struct Situation<'a> {
     pub intra_bps: u64,
     /// Bytes per second of one rank out of its node.
     pub inter_bps: u64,
+    /// What the library's own tuner believes of the machine, where that is known.
+    pub tuning: Option<&'a Tuning>,
 }
 
 /// What a library would do.
@@ -39,6 +42,8 @@ pub struct Ruling {
     pub algorithm: &'static str,
     /// Its options.
     pub options: Options,
+    /// How the library moves the bytes.
+    pub regime: Regime,
 }
 
 /// A library's rule.
@@ -117,7 +122,13 @@ impl Ruling {
             choice: choice.to_owned(),
             algorithm,
             options: Options::default(),
+            regime: Regime::Bulk,
         }
+    }
+
+    fn by(mut self, regime: Regime) -> Self {
+        self.regime = regime;
+        self
     }
 
     fn with(mut self, name: &str, word: &str) -> Self {
