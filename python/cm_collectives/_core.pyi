@@ -109,7 +109,8 @@ class Schedule:
         options: _Options,
         split: str,
     ) -> Schedule: ...
-    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, chunk_window, depends_on_*, follows_*
+    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, chunk_window,
+    # depends_on_*, follows_*
     # n_chunks 0: the fewest chunks that cover the columns and divide the collective's blocks evenly
     @staticmethod
     def from_columns(

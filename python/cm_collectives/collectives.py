@@ -512,7 +512,8 @@ class Schedule:
 
         One row per transfer: `transfer` (its number), `step`, `src`, `dst` (ranks), `chunk` (the
         first), `n_chunks`, `chunk_stride`, `chunk_window` (see `from_frame`), `offset` (of the
-        first chunk, bytes), `size_bytes` (Int64; balanced integers where the exact size is a fraction), `op` (String), `depends_on`,
+        first chunk, bytes), `size_bytes` (Int64; balanced integers where the exact size is a
+        fraction), `op` (String), `depends_on`,
         `follows` (List(Int64): transfers that must have arrived; that must have been served).
 
         Examples
