@@ -16,6 +16,7 @@ from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
 from .errors import (
     ArgumentError,
+    CalibrationWarning,
     CmError,
     LimitError,
     SpecError,
@@ -26,6 +27,9 @@ from .errors import (
 from .fabric import Fabric, presets, routings
 from .failures import failures
 from .grid import grid
+from .measure.calibrate import calibrate
+from .measure.calibration import Calibration
+from .measure.shipped import calibrations
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
@@ -36,6 +40,8 @@ from .versions import show_versions
 
 __all__ = [
     "ArgumentError",
+    "Calibration",
+    "CalibrationWarning",
     "Certificate",
     "CmError",
     "Fabric",
@@ -50,6 +56,8 @@ __all__ = [
     "VerifyError",
     "__version__",
     "algorithms",
+    "calibrate",
+    "calibrations",
     "compare",
     "failures",
     "grid",

@@ -15,6 +15,7 @@
 pub mod algorithms;
 pub mod bounds;
 pub mod bracket;
+pub mod charge;
 pub mod collective;
 pub mod cost;
 pub mod csr;

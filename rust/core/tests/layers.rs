@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["fabric", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds", "rules"],
-    &["bracket", "plan"],
+    &["bracket", "charge", "plan"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],

@@ -265,6 +265,7 @@ fn the_tuning_of_a_machine_decides_between_protocols() {
         ll_max_GBs,
         mid_max_GBs,
         switch_share,
+        spans_nodes: false,
     };
     // The table of `reference/fidelity.md` 2, and what it says these machines were seen to do.
     let a100 = machine(240.0, 87.7, 480.0, None);

@@ -15,6 +15,8 @@ pub struct Tuning {
     pub mid_max_GBs: f64,
     /// Efficiency of the reduction in switches; none without them.
     pub switch_share: Option<f64>,
+    /// Whether its links join all nodes of a supernode (NVL72), and not only the ranks of a node.
+    pub spans_nodes: bool,
 }
 
 /// The fitted numbers of one library on one machine.

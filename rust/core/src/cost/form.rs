@@ -6,9 +6,9 @@
 //! | direct | launch + H `ll_step` + W / `ll_rate` |
 //! | mid | launch + H `mid_step` + W / (0.92 `bulk_rate`) + ramp(W) / `bulk_rate` + C / `copy_rate` |
 //! | bulk | launch + bulk + H `bulk_step` + (W + ramp(W)) / `bulk_rate` + C / `copy_rate` + R / `reduce_rate` |
-//! | pair | launch + `bulk_step` + (W + ramp(W)) / `pair_rate` + C / `copy_rate` |
+//! | pair | launch + H `bulk_step` + (W + ramp(W)) / `pair_rate` + C / `copy_rate` |
 //! | switch | launch + bulk + 4 `bulk_step` + (V + ramp(V)) / `switch_rate`, V = (n+1)/n S |
-//! | memory | read or write + traversals `hop` + bytes / its rate |
+//! | read, write | read or write + traversals `hop` + bytes / its rate |
 //!
 //! ramp(x) = sqrt(`ramp_bytes` x): cut into chunks of the best size, a pipeline of a steps costs
 //! a + x/rate + 2 sqrt(a x/rate). Of LL the first 16 KiB go through one of 16 channels. LL128 carries
@@ -44,24 +44,38 @@ pub struct Term {
     pub us: f64,
 }
 
-/// How memory far away is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// By loads: a request and an answer.
-    Read,
-    /// By stores and an acknowledgement.
-    Write,
+impl Term {
+    /// What it is, in a few words.
+    pub fn meaning(&self) -> &'static str {
+        match self.name {
+            "launch" => "start and end of the collective",
+            "set-up" => "of the bulk kernel",
+            "steps" => "send, flag and poll, step after step",
+            "peers" => "issue to each peer",
+            "transfer" => "bytes at the rate of the protocol, or the network where it is slower",
+            "ramp" => "what the kernel loses until it is at full rate",
+            "copy" => "the rank's own block",
+            "channel" => "the first 16 KiB, which one channel carries alone",
+            "reduction" => "adding up what arrived",
+            "access" => "endpoints of the access",
+            "hops" => "switches, there and back",
+            "sync" => "ranks waiting for each other",
+            "incast" => "several ranks at one receiver",
+            "conversion" => "of the tokens to a narrower format",
+            other => other,
+        }
+    }
 }
 
 /// A cost before its parameters are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form {
-    /// A collective in a regime other than [`Regime::Memory`].
+    /// A collective in a regime of kernels.
     Collective(Regime, Shape),
-    /// A read or write of memory far away, over so many traversals of switches, there and back.
+    /// Loads from memory far away, or stores to it.
     Memory {
-        /// Read or write.
-        access: Access,
+        /// Whether they are stores.
+        is_write: bool,
         /// Switches on the way there and back, each counted each time.
         n_traversals: f64,
         /// Bytes.
@@ -98,13 +112,14 @@ impl Form {
         match self {
             Self::Collective(regime, shape) => collective(*regime, shape, parameters),
             Self::Memory {
-                access,
+                is_write,
                 n_traversals,
                 size_bytes,
             } => {
-                let (latency, rate) = match access {
-                    Access::Read => (Parameter::Read, Parameter::ReadRate),
-                    Access::Write => (Parameter::Write, Parameter::WriteRate),
+                let (latency, rate) = if *is_write {
+                    (Parameter::Write, Parameter::WriteRate)
+                } else {
+                    (Parameter::Read, Parameter::ReadRate)
                 };
                 vec![
                     endpoint("access", parameters.us(latency)),
@@ -167,9 +182,9 @@ fn collective(regime: Regime, shape: &Shape, of: &Parameters) -> Vec<Term> {
             copy,
             endpoint("reduction", of.bytes_us(shape.reduced_bytes, ReduceRate)),
         ],
-        Regime::Pair | Regime::Memory => vec![
+        Regime::Pair | Regime::Read | Regime::Write => vec![
             launch,
-            endpoint("steps", of.us(BulkStep)),
+            endpoint("steps", steps * of.us(BulkStep)),
             transfer(of.bytes_us(sent, PairRate)),
             ramp(sent, PairRate),
             copy,

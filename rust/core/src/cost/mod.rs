@@ -18,7 +18,7 @@ mod parameters;
 mod shape;
 
 pub use calibration::{Calibration, CalibrationError, Tuning};
-pub use form::{Access, Form, Term, TermKind, total_us};
+pub use form::{Form, Term, TermKind, total_us};
 pub use moe::{Moe, Operation};
 pub use parameters::{PARAMETERS, Parameter, Parameters, Quantity, UnknownParameter};
 pub use shape::Shape;
@@ -38,20 +38,23 @@ pub enum Regime {
     Pair,
     /// The switches reduce (NVLS).
     Switch,
-    /// One load or store of memory far away.
-    Memory,
+    /// Loads from memory far away.
+    Read,
+    /// Stores to memory far away.
+    Write,
 }
 
 impl Regime {
     /// All regimes, in documentation order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ll,
         Self::Direct,
         Self::Mid,
         Self::Bulk,
         Self::Pair,
         Self::Switch,
-        Self::Memory,
+        Self::Read,
+        Self::Write,
     ];
 
     /// The public name.
@@ -63,7 +66,8 @@ impl Regime {
             Self::Bulk => "bulk",
             Self::Pair => "pair",
             Self::Switch => "switch",
-            Self::Memory => "memory",
+            Self::Read => "read",
+            Self::Write => "write",
         }
     }
 

@@ -153,7 +153,7 @@ impl Contest {
 fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     let nodes = question.fabric.rank_nodes(&question.endpoints)?;
     let volume = equal_volume(question);
-    let pace = Pace::of(&question.fabric, &nodes);
+    let pace = Pace::of(question.wires(), &nodes);
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     // What no algorithm can undercut.
     let bound_ps = volume.clone().map_or(0, |volume| {
@@ -163,7 +163,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             root: question.root.index(),
             volume,
         };
-        let bound_ps = bounds::bound(&question.fabric, &demand).time_ps;
+        let bound_ps = bounds::bound(question.wires(), &demand).time_ps;
         u64::try_from(bound_ps + u128::from(start_ps)).unwrap_or(u64::MAX)
     });
     let mut rivals = Vec::new();

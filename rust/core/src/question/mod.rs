@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::algorithms::{self, Algorithm, PlanError};
+use crate::charge;
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::routing::{ROUTINGS, RoutingError};
@@ -97,6 +98,34 @@ impl Question {
         }
     }
 
+    /// What the engine runs on: of a calibrated fabric the wires.
+    fn wires(&self) -> &Arc<Fabric> {
+        match self.fabric.calibration() {
+            Some(_) => self.fabric.wires(),
+            None => &self.fabric,
+        }
+    }
+
+    /// What the library of a calibrated fabric would do: nobody asks for a contest there. None on
+    /// other fabrics, and for one rank.
+    fn library_choice(&self) -> Result<Option<(&'static dyn Algorithm, Options)>, Error> {
+        if self.fabric.calibration().is_none() || self.endpoints.len() < 2 {
+            return Ok(None);
+        }
+        let size_bytes = self.payload.most_bytes(self.endpoints.len());
+        let ruling = charge::ruling(&self.fabric, &self.endpoints, self.collective, size_bytes)?;
+        let options = self
+            .options
+            .iter()
+            .fold(ruling.options, |all, (name, value)| {
+                all.with(name, value.clone())
+            });
+        let algorithm = algorithms::lookup(ruling.algorithm)?;
+        algorithms::check(algorithm, &self.problem_with(&options))?;
+        self.check_fabric(algorithm)?;
+        Ok(Some((algorithm, options)))
+    }
+
     /// Refuses what can be refused without building anything.
     pub fn check(&self) -> Result<(), Error> {
         let n_ranks = self.endpoints.len();
@@ -114,7 +143,10 @@ impl Question {
             }
             Choice::Auto => {
                 problem.check().map_err(PlanError::from)?;
-                self.candidates().map(|_| ())
+                if self.library_choice()?.is_none() {
+                    self.candidates()?;
+                }
+                Ok(())
             }
         }
     }
@@ -127,9 +159,9 @@ impl Question {
         if self.settings.routing != ROUTINGS[0].name {
             return Err(RoutingError::TreeRouting.into());
         }
-        let switches = self.fabric.nodes().iter().enumerate();
+        let switches = self.wires().nodes().iter().enumerate();
         let mut unable = switches.filter(|(id, node)| {
-            node.kind == NodeKind::Switch && !self.fabric.is_in_network(NodeId::from_index(*id))
+            node.kind == NodeKind::Switch && !self.wires().is_in_network(NodeId::from_index(*id))
         });
         match unable.next() {
             Some((_, node)) => {
@@ -256,7 +288,7 @@ impl Question {
             options: options.clone(),
         };
         let setting = Setting {
-            fabric: &self.fabric,
+            fabric: self.wires(),
             nodes: &self.fabric.rank_nodes(&self.endpoints)?,
             name: self.settings.routing,
             routing: &*self.settings.routing()?,
@@ -302,6 +334,13 @@ impl Question {
                 Ok(self.answered(outcome))
             }
             Choice::Auto => {
+                if let Some((algorithm, options)) = self.library_choice()? {
+                    let outcome = self.run(algorithm, &options, None, cancel)?;
+                    return Ok(Answered {
+                        options,
+                        ..self.answered(outcome)
+                    });
+                }
                 let mut contest = Contest::hold(self, Extent::Winner, cancel)?;
                 Ok(Answered {
                     simulation: contest.simulation,

@@ -77,16 +77,20 @@ impl Rule for Nccl {
                 best = Some((time_us, ruling));
             }
         };
-        let has_trees = situation.n_servers() > 1 || situation.tuning.is_none();
+        let has_trees = n_domains(situation) > 1 || situation.tuning.is_none();
         for (protocol, name) in PROTOCOLS.iter().enumerate() {
             let regime = REGIMES[protocol];
             if collective == AllReduce && has_trees {
                 let tree = Ruling::new(&format!("tree, {name}"), "double_binary_tree");
-                consider(tree_us(situation, protocol), tree.by(regime));
+                let tree = tree.by(regime).in_steps(tree_steps(situation));
+                consider(tree_us(situation, protocol), tree);
             }
             let choice = format!("ring, {name}");
             let ring = match collective {
-                Broadcast | Reduce => Ruling::new(&choice, "chain"),
+                // One send per rank for each slice: latency counts once along the chain.
+                Broadcast | Reduce => {
+                    Ruling::new(&choice, "chain").in_steps(situation.n_ranks() - 1)
+                }
                 _ => Ruling::new(&choice, "ring"),
             };
             consider(ring_us(situation, protocol), ring.by(regime));
@@ -94,7 +98,7 @@ impl Rule for Nccl {
         if let Some(time_us) = nvls_us(situation) {
             consider(time_us, Ruling::new("NVLS", "nvls").by(Regime::Switch));
         }
-        let is_spread = situation.n_cards() == 1 && situation.n_servers() > 1;
+        let is_spread = n_cards(situation) == 1 && n_domains(situation) > 1;
         if is_spread && matches!(collective, AllGather | ReduceScatter) {
             consider(pat_us(situation), Ruling::new("PAT, Simple", "pat"));
         }
@@ -102,9 +106,22 @@ impl Rule for Nccl {
     }
 }
 
+/// Groups of ranks that NVLink joins: nodes, or supernodes where it spans nodes.
+fn n_domains(situation: &Situation) -> u64 {
+    match situation.tuning {
+        Some(tuning) if tuning.spans_nodes => situation.n_pods(),
+        _ => situation.n_servers(),
+    }
+}
+
+/// Ranks of one of them, on average rounded up.
+fn n_cards(situation: &Situation) -> u64 {
+    situation.n_ranks().div_ceil(n_domains(situation))
+}
+
 /// Bytes per second of the bus: within two nodes their own links, beyond the network.
 fn bus_bps(situation: &Situation) -> f64 {
-    match (situation.n_servers(), situation.tuning) {
+    match (n_domains(situation), situation.tuning) {
         (1, Some(tuning)) => tuning.bus_GBs * 1e9,
         (..=2, _) => situation.intra_bps as f64,
         _ => situation.inter_bps as f64,
@@ -129,26 +146,26 @@ fn ring_share(situation: &Situation, protocol: usize) -> f64 {
 fn nvls_us(situation: &Situation) -> Option<f64> {
     let share = situation.tuning?.switch_share?;
     let fits = situation.collective == Collective::AllReduce
-        && situation.n_servers() == 1
+        && n_domains(situation) == 1
         && situation.n_ranks() >= NVLS_MIN_RANKS;
     fits.then(|| NVLS_US + serial_us(situation, share * NVLS_SHARE))
 }
 
 fn ring_us(situation: &Situation, protocol: usize) -> f64 {
-    let (n, servers) = (situation.n_ranks() as f64, situation.n_servers() as f64);
+    let (n, servers) = (situation.n_ranks() as f64, n_domains(situation) as f64);
     let (steps, between) = match situation.collective {
         Collective::AllReduce => (2.0 * (n - 1.0), 2.0 * (servers - 1.0)),
         Collective::AllGather | Collective::ReduceScatter => (n - 1.0, servers - 1.0),
         _ => (n, servers - 1.0),
     };
     let mut inside_us = RING_NVLINK_US[protocol];
-    if situation.n_servers() > 1 {
+    if n_domains(situation) > 1 {
         inside_us = inside_us.max(NET_OVERHEAD_US[protocol]);
     }
     let mut latency_us =
         RING_BASE_US[protocol] + (steps - between) * inside_us + between * RING_NET_US[protocol];
     let is_penalized = protocol == 2
-        && situation.n_servers() > 1
+        && n_domains(situation) > 1
         && situation.collective == Collective::AllReduce
         && situation.size_bytes / situation.n_ranks() >= RING_SIMPLE_BYTES;
     if is_penalized {
@@ -158,15 +175,21 @@ fn ring_us(situation: &Situation, protocol: usize) -> f64 {
 }
 
 fn tree_us(situation: &Situation, protocol: usize) -> f64 {
-    let (cards, servers) = (situation.n_cards() as f64, situation.n_servers() as f64);
+    let (cards, servers) = (n_cards(situation) as f64, n_domains(situation) as f64);
     let latency_us = TREE_BASE_US[protocol]
         + 2.0 * ((cards - 1.0) * TREE_NVLINK_US[protocol] + servers.log2() * TREE_NET_US[protocol]);
-    let shares = TREE_SHARE[usize::from(situation.n_servers() > 1)];
+    let shares = TREE_SHARE[usize::from(n_domains(situation) > 1)];
     latency_us + serial_us(situation, shares[protocol] * 0.5)
 }
 
+/// Up the chain inside a node and the tree between nodes, and down again.
+fn tree_steps(situation: &Situation) -> u64 {
+    let between = n_domains(situation).next_power_of_two().ilog2();
+    2 * (n_cards(situation) - 1 + u64::from(between))
+}
+
 fn pat_us(situation: &Situation) -> f64 {
-    let (n, servers) = (situation.n_ranks() as f64, situation.n_servers() as f64);
+    let (n, servers) = (situation.n_ranks() as f64, n_domains(situation) as f64);
     let latency_us = PAT_BASE_US + servers.log2() * PAT_NET_US / 3.5 + 2.8 * n;
     latency_us + serial_us(situation, PAT_SHARE * n / (n - 1.0))
 }
