@@ -476,14 +476,16 @@ def test_a_wrong_row_carries_its_error_and_the_others_their_answers(
         ({"progress": 3}, cm.ArgumentError, ["progress", "3"]),
         ({"fabrics": {"cm384": 3}}, cm.ArgumentError, ["fabrics['cm384']", "3"]),
         ({"fabrics": [FABRIC]}, cm.ArgumentError, ["fabrics", "mapping"]),
-        ({"out": "results/"}, cm.UnsupportedError, ["out", "later"]),
-        ({"executor": object()}, cm.UnsupportedError, ["executor", "later"]),
+        ({"out": 3}, cm.ArgumentError, ["out", "path", "3"]),
+        ({"out": "results", "part_rows": 0}, cm.ArgumentError, ["part_rows", "0"]),
+        ({"out": "results", "resume": 1}, cm.ArgumentError, ["resume", "1"]),
+        ({"out": __file__}, cm.ArgumentError, ["out", "no directory"]),
     ],
 )
 def test_a_bad_argument_of_a_batch_is_named(
     keywords: dict[str, object], kind: type[cm.CmError], words: list[str]
 ) -> None:
-    check(lambda: cm.sweep(scenarios(), **keywords), kind, *words)  # type: ignore[arg-type]
+    check(lambda: cm.sweep(scenarios(), **keywords), kind, *words)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

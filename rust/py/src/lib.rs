@@ -10,6 +10,7 @@
 
 mod certificate;
 mod columns;
+mod cost;
 mod error;
 mod fabric;
 mod interrupt;
@@ -29,6 +30,8 @@ mod _core {
 
     #[pymodule_export]
     use super::certificate::PyCertificate;
+    #[pymodule_export]
+    use super::cost::{PyForms, cost_parameters};
     #[pymodule_export]
     use super::fabric::PyFabric;
     #[pymodule_export]

@@ -86,9 +86,11 @@ impl OpenQuestion {
         fits(u128::try_from(time_ps).unwrap_or(u128::MAX))
     }
 
-    /// Whether a plan, if there is one, answers for this payload.
+    /// Whether a plan, if there is one, answers for this payload. On a calibrated fabric the charges
+    /// of its library come on top, which depend on the size as well.
     fn is_planned(&self, payload: &Payload) -> bool {
         self.question.settings.engine == EngineKind::Fluid
+            && self.question.fabric.calibration().is_none()
             && matches!(self.question.algorithm, Choice::Named(_))
             && match payload {
                 Payload::Bytes(size_bytes) => *size_bytes > 0,
