@@ -29,7 +29,11 @@ from .failures import failures
 from .grid import grid
 from .measure.calibrate import calibrate
 from .measure.calibration import Calibration
+from .measure.hccl_test import read_hccl_test
+from .measure.nccl_tests import read_nccl_tests
+from .measure.published import measurements
 from .measure.shipped import calibrations
+from .measure.validate import summary, validate
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
@@ -61,15 +65,20 @@ __all__ = [
     "compare",
     "failures",
     "grid",
+    "measurements",
     "over_seeds",
     "presets",
+    "read_hccl_test",
+    "read_nccl_tests",
     "routings",
     "schedule",
     "show_versions",
     "simulate",
     "simulate_flows",
     "specs",
+    "summary",
     "sweep",
     "tune",
+    "validate",
     "winners",
 ]

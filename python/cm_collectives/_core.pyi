@@ -142,7 +142,8 @@ class Schedule:
         options: _Options,
         split: str,
     ) -> Schedule: ...
-    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, depends_on_*, follows_*
+    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, chunk_window,
+    # depends_on_*, follows_*
     # n_chunks 0: the fewest chunks that cover the columns and divide the collective's blocks evenly
     @staticmethod
     def from_columns(
@@ -174,7 +175,7 @@ class Schedule:
     @property
     def digest(self) -> str: ...
     def verify(self) -> None: ...
-    # transfer, step, src, dst, chunk, n_chunks, chunk_stride, offset, size_bytes, op,
+    # transfer, step, src, dst, chunk, n_chunks, chunk_stride, chunk_window, offset, size_bytes, op,
     # depends_on_offsets, depends_on_values, follows_offsets, follows_values
     def transfers(self) -> _Columns: ...
     # steps, transfers, bytes_sent, bytes_received (NDArray, one value per rank), critical_path

@@ -35,6 +35,7 @@ _TRANSFER_COLUMNS = (
     Column("step", "integer", required=False),
     Column("n_chunks", "integer", required=False),
     Column("chunk_stride", "integer", required=False),
+    Column("chunk_window", "integer", required=False),
     Column("depends_on", "integers", required=False),
     Column("follows", "integers", required=False),
 )
@@ -180,8 +181,10 @@ class Schedule:
         frame : polars.DataFrame
             One row per transfer: `src`, `dst` (ranks), `chunk` (integers), `op` ("copy", "reduce"
             or "local"). Optional: `step` (integer), `n_chunks` and `chunk_stride` (a transfer of
-            `chunk`, `chunk + chunk_stride`, ...), `depends_on` and `follows` (lists of row
-            numbers: what must have arrived, what must have been served). Either `step` or
+            `chunk`, `chunk + chunk_stride`, ...), `chunk_window` (past the end of the window of so
+            many chunks that `chunk` lies in, they go on at its start; 0: they pass none),
+            `depends_on` and `follows` (lists of row numbers: what must have arrived, what must
+            have been served). Either `step` or
             `depends_on` says what comes first. The derived columns of `Schedule.transfers` may be
             there and are ignored.
         collective : str
@@ -508,8 +511,9 @@ class Schedule:
         """The transfers, in schedule order.
 
         One row per transfer: `transfer` (its number), `step`, `src`, `dst` (ranks), `chunk` (the
-        first), `n_chunks`, `chunk_stride`, `offset` (of the first chunk, bytes), `size_bytes`
-        (Int64; balanced integers where the exact size is a fraction), `op` (String), `depends_on`,
+        first), `n_chunks`, `chunk_stride`, `chunk_window` (see `from_frame`), `offset` (of the
+        first chunk, bytes), `size_bytes` (Int64; balanced integers where the exact size is a
+        fraction), `op` (String), `depends_on`,
         `follows` (List(Int64): transfers that must have arrived; that must have been served).
 
         Examples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from cm_collectives.frames import collected
 
 from . import fit, rows
 from .calibration import DETERMINED, Calibration, Errors, Fitted, Provenance, Seen
-from .libraries import Library, Prior, Tuning, default_of, named, priors_of, tuning_of
+from .libraries import MEMORY, Library, Prior, Tuning, default_of, named, priors_of, tuning_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 # Times of the same question that differ by more contradict each other.
 _CONTRADICTION = 1.5
-# One fit gives both: the switches between are the same.
-_TOGETHER = {"remote-read", "remote-write"}
 
 
 def calibrate(
@@ -245,7 +242,7 @@ def _libraries(fabric: Fabric, measured: list[Measured], given: str | None) -> l
             )
         _warn(f"no row names a library that is known; taken as {default.name}")
         return [default]
-    if len(found) > 1 and not found <= _TOGETHER:
+    if len(found) > 1 and not found <= MEMORY:
         raise ArgumentError(
             f"measurements: rows of libraries {', '.join(sorted(found))}; a calibration is of one: "
             "filter them"
@@ -266,6 +263,8 @@ def _tuning(fabric: Fabric, library: Library, given: object) -> Tuning | None:
 
 def _left_out(task: _Task, n_folds: int) -> NDArray[np.float64] | None:
     """Return the relative error of each row, predicted from the other folds."""
+    import random
+
     import numpy as np
 
     n = len(task.measured_us)

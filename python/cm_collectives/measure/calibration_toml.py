@@ -5,7 +5,6 @@ Numbers are written with all their digits, so that a file gives the same bits as
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from cm_collectives import _core
@@ -52,6 +51,8 @@ def render(calibration: Calibration) -> str:
 
 def parse(text: str, origin: str) -> Calibration:
     """Return the calibration of a text."""
+    import tomllib
+
     from .calibration import Calibration, Errors, Fitted, Provenance, Seen
     from .libraries import Tuning
 

@@ -123,6 +123,9 @@ LIBRARIES = (
     ),
 )
 
+# One fit gives both: the switches between are the same.
+MEMORY = frozenset({"remote-read", "remote-write"})
+
 # Per GPU generation; a machine belongs to the generation of its GPUs.
 _AMPERE = Tuning(240.0, 87.7, 24 * 20.0, None, spans_nodes=False)
 _HOPPER = Tuning(360.0, 141.0, 24 * 36.7, 0.85, spans_nodes=False)

@@ -384,6 +384,10 @@ pub(crate) fn transfer_columns<'py>(
             all().map(|t| i64::from(schedule.chunks()[t].stride)),
         )?
         .ints(
+            "chunk_window",
+            all().map(|t| i64::from(schedule.chunks()[t].window)),
+        )?
+        .ints(
             "offset",
             all().map(|t| sizes.offset_bytes(schedule.chunks()[t]) as i64),
         )?
@@ -408,23 +412,26 @@ fn parts(
     let first = unsigned(columns, "chunk")?;
     let count = unsigned_if(columns, "n_chunks")?;
     let stride = unsigned_if(columns, "chunk_stride")?;
-    let at = |column: &Option<Vec<u32>>, row: usize| {
+    let window = unsigned_if(columns, "chunk_window")?;
+    let at = |column: &Option<Vec<u32>>, row: usize, default: u32| {
         column
             .as_ref()
-            .map_or(Some(1), |values| values.get(row).copied())
+            .map_or(Some(default), |values| values.get(row).copied())
     };
     let chunks = first
         .iter()
         .enumerate()
         .map(|(row, &first)| {
-            let (count, stride) = at(&count, row).zip(at(&stride, row)).ok_or_else(|| {
-                let text = "columns 'n_chunks' and 'chunk_stride' must be as long as 'chunk'";
-                argument(py, text.to_owned())
-            })?;
+            let known = (at(&count, row, 1), at(&stride, row, 1), at(&window, row, 0));
+            let (Some(count), Some(stride), Some(window)) = known else {
+                let text = "columns 'n_chunks', 'chunk_stride' and 'chunk_window' must be as long as 'chunk'";
+                return Err(argument(py, text.to_owned()));
+            };
             Ok(ChunkRange {
                 first,
                 count,
                 stride,
+                window,
             })
         })
         .collect::<PyResult<Vec<_>>>()?;

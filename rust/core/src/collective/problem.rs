@@ -71,6 +71,14 @@ impl Options {
         self
     }
 
+    /// All but one option.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let mut others = self.clone();
+        others.0.remove(name);
+        others
+    }
+
     /// The whole number of that name, if it is given and is one.
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.0.get(name) {

@@ -2,6 +2,7 @@
 
 mod contest;
 mod pace;
+mod sketch;
 
 pub use contest::{Contest, Extent, Rival};
 
@@ -219,19 +220,42 @@ impl Question {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
-        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
-        let (endpoints, starts_ps) = (self.endpoints.clone(), self.starts_ps.clone());
-        if let Some(planned) = self.planned(algorithm, options)? {
-            return Simulation::run_planned(
-                fabric, planned, endpoints, starts_ps, settings, until_ps, cancel,
-            );
+        match self.planned(algorithm, options)? {
+            Some(planned) => self.run_planned(planned, until_ps, cancel),
+            None => self.run_written(algorithm, options, until_ps, cancel),
         }
-        let schedule = Arc::new(self.schedule(algorithm, options)?);
+    }
+
+    fn run_planned(
+        &self,
+        planned: Planned,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
+        Simulation::run_planned(
+            self.fabric.clone(),
+            planned,
+            self.endpoints.clone(),
+            self.starts_ps.clone(),
+            self.settings.clone(),
+            until_ps,
+            cancel,
+        )
+    }
+
+    fn run_written(
+        &self,
+        algorithm: &dyn Algorithm,
+        options: &Options,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
         let job = PlacedJob {
-            source: Source::Written(schedule),
-            endpoints,
-            starts_ps,
+            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
+            endpoints: self.endpoints.clone(),
+            starts_ps: self.starts_ps.clone(),
         };
+        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
         Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
     }
 
@@ -292,15 +316,7 @@ impl Question {
             Ok(is_it.then(|| Plan::quick(recipe, setting, n_ops)).flatten())
         });
         let planned = planned.ok().flatten()?;
-        let outcome = Simulation::run_planned(
-            self.fabric.clone(),
-            planned,
-            self.endpoints.clone(),
-            self.starts_ps.clone(),
-            self.settings.clone(),
-            None,
-            None,
-        );
+        let outcome = self.run_planned(planned, None, None);
         Some(outcome.map(|outcome| self.answered(outcome)))
     }
 

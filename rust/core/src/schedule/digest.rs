@@ -43,6 +43,7 @@ impl Schedule {
                 chunks.first,
                 chunks.count,
                 chunks.stride,
+                chunks.window,
             ] {
                 hash.update(number.to_le_bytes());
             }

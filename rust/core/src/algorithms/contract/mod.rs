@@ -18,7 +18,10 @@ pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
-pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
+pub(super) use blockwise::{
+    Blockwise, Hops, blockwise_floor, blockwise_symmetry, doubling, halving, n_phases,
+};
+pub(super) use floor::{path_from, up_and_down};
 pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use options::{CHUNKS, default_chunks};
