@@ -120,10 +120,13 @@ def _sizes(frame: pl.DataFrame) -> tuple[NDArray[np.int64], dict[int, CmError]]:
     if given.dtype in (pl.String, pl.Categorical, pl.Enum):
         sizes = _parsed(given.cast(pl.String))
     else:
-        fits = (given >= 0) & (given <= MAX_SIZE_BYTES)
-        if given.dtype.is_float():
-            fits &= given == given.floor()
-        sizes = given.zip_with(fits.fill_null(value=False), given.clear(1)).cast(pl.Int64)
+        # In one wide type: a narrow one has no room for the limits.
+        wide = pl.Float64 if given.dtype.is_float() else pl.Int64
+        numbers = given.cast(wide, strict=False)
+        fits = (numbers >= 0) & (numbers <= MAX_SIZE_BYTES)
+        if wide == pl.Float64:
+            fits &= numbers == numbers.floor()
+        sizes = numbers.zip_with(fits.fill_null(value=False), numbers.clear(1)).cast(pl.Int64)
     errors = {}
     for row in (sizes.is_null() & given.is_not_null()).arg_true():
         try:

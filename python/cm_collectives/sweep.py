@@ -307,13 +307,14 @@ def _result_frame(scenarios: Scenarios, columns: _Columns, errors: pl.Series) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         time_s = time / PS_PER_S
         algbw = size / time_s
+        busbw = algbw * factor
         efficiency = bound / time
     return pl.DataFrame(
         {
             "time_ps": _where(is_known, time),
             "time_s": _where(is_known, time_s),
             "algbw_Bps": _where(has_speed, algbw),
-            "busbw_Bps": _where(has_speed, algbw * factor),
+            "busbw_Bps": _where(has_speed, busbw),
             "bound_ps": _where(is_known, bound),
             "efficiency": _where(has_taken_time, efficiency),
             "algorithm_used": columns.words("algorithm_used"),
