@@ -7,7 +7,7 @@
 //! free, for everybody may have two children and there is one rank more than there are edges, and
 //! there one neighbor hangs as a guest and hands on what it gets. So no rank sends more out of its
 //! group than one stripe. With the groups a die pair each, both dies' ports are busy all the time,
-//! which they are in no tree over single dies: `reference/algorithms.md` 3.14 has the argument.
+//! which they are in no tree over single dies.
 
 use super::two_trees::{Half, height_below_source};
 use super::{Unsupported, equal_groups_of, place_of};
