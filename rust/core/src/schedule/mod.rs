@@ -32,7 +32,7 @@ pub use verify::{Proof, verify};
 
 use std::ops::Range;
 
-use crate::collective::Collective;
+use crate::collective::{Collective, Traffic};
 use crate::collective::conditions::Conditions;
 use crate::csr::Csr;
 use crate::ids::RankId;
@@ -74,6 +74,8 @@ pub struct Outline<'a> {
     pub n_chunks: u32,
     /// Their sizes.
     pub sizes: &'a ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub traffic: Option<&'a Traffic>,
 }
 
 /// Transfers in the order (step, source, emission), as one array per column.
@@ -91,6 +93,8 @@ pub struct Schedule {
     pub(crate) n_chunks: u32,
     /// Their sizes.
     pub(crate) sizes: ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub(crate) traffic: Option<Traffic>,
     pub(crate) step: Vec<u32>,
     pub(crate) src: Vec<RankId>,
     pub(crate) dst: Vec<RankId>,
@@ -110,6 +114,7 @@ impl Schedule {
             root: self.root,
             n_chunks: self.n_chunks,
             sizes: &self.sizes,
+            traffic: self.traffic.as_ref(),
         }
     }
 
@@ -141,6 +146,11 @@ impl Schedule {
     /// Bytes per chunk.
     pub fn sizes(&self) -> &ChunkSizes {
         &self.sizes
+    }
+
+    /// The tokens that move, if that is what does.
+    pub fn traffic(&self) -> Option<&Traffic> {
+        self.traffic.as_ref()
     }
 
     /// Number of transfers.
@@ -220,12 +230,13 @@ impl Schedule {
     }
 
     /// The conditions that the schedule must meet.
-    pub fn conditions(&self) -> Conditions {
+    pub fn conditions(&self) -> Conditions<'_> {
         Conditions {
             collective: self.collective,
             n_ranks: self.n_ranks,
             root: self.root,
             n_chunks: self.n_chunks,
+            copies: self.traffic.as_ref().map(Traffic::copies),
         }
     }
 

@@ -51,7 +51,9 @@ where
             Collective::ReduceScatter
             | Collective::AllToAll
             | Collective::SendRecv
-            | Collective::Barrier => {}
+            | Collective::Barrier
+            | Collective::Dispatch
+            | Collective::Combine => {}
         }
     }
 }

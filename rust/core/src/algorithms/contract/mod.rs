@@ -11,6 +11,7 @@ mod groups;
 mod options;
 mod orbits;
 mod plan;
+mod tokens;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
@@ -18,6 +19,9 @@ pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
+pub use tokens::Slots;
+
+pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
 pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
@@ -68,6 +72,11 @@ pub trait Algorithm: Sync {
 
     /// Chunks that the data is divided into.
     fn n_chunks(&self, problem: &Problem) -> u32;
+
+    /// What the chunks of tokens are and take; only asked where tokens move.
+    fn slots(&self, problem: &Problem) -> Slots {
+        Slots::of(problem)
+    }
 
     /// Steps for two ranks or more and a size above zero.
     fn n_steps(&self, problem: &Problem) -> u32;
