@@ -207,6 +207,31 @@ def test_sweep_with_a_wrong_row_is_status_1_and_has_the_others(
     assert "row 1" in line
 
 
+@pytest.mark.parametrize("suffix", ["csv", "json", "ndjson", "parquet"])
+def test_sweep_fills_a_directory(tmp_path: Path, suffix: str) -> None:
+    source = scenarios(tmp_path / f"in.{suffix}")
+    target = tmp_path / "results"
+    for _ in range(2):
+        assert run("sweep", source, "-o", f"{target}/", "--part-rows", 3) == 0
+    assert len(list(target.glob("part-*.parquet"))) == 2
+    frame = cm.grid(fabric="cm384", collective="all_gather", ranks=[2, 4], size_bytes=[8, 4096])
+    assert pl.scan_parquet(target / "*.parquet").collect().equals(cm.sweep(frame))
+
+
+def test_sweep_of_a_directory_complains_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "results"
+    source.write_text("fabric,collective,ranks,size_bytes\ncm384,barrier,4,\ncm384,al,4,8\n")
+    status, line = failure(capsys, "sweep", source, "-o", target)
+    assert (status, line) == (1, "cm-collectives: 1 of 2 scenarios failed\n")
+    source.write_text("fabric,collective,ranks,size_bytes\ncm384,barrier,8,\n")
+    status, line = failure(capsys, "sweep", source, "-o", target)
+    assert status == 2
+    assert "other scenarios" in line
+    status, line = failure(capsys, "sweep", source, "-o", tmp_path / "a.csv", "--part-rows", 3)
+    assert status == 2
+    assert "--part-rows" in line
+
+
 def test_sweep_of_a_file_without_a_column_is_status_2(tmp_path: Path, capsys: Capture) -> None:
     source = tmp_path / "in.csv"
     source.write_text("fabric,collective,ranks\ncm384,barrier,4\n")

@@ -200,6 +200,8 @@ def test_bad_counts_are_refused(counts: object, words: list[str]) -> None:
         ({"collective": 3}, ["collective", "Schedule", "int"]),
         ({"collective": []}, ["at least one Job"]),
         ({"algorithm": "ring", "chunks": 2.5}, ["chunks", "2.5"]),
+        ({"moe": object()}, ["moe is for combine and dispatch; all_reduce takes size_bytes"]),
+        ({"collective": "dispatch"}, ["dispatch needs moe=cm.moe(...) and no size"]),
     ],
     ids=repr,
 )
@@ -210,8 +212,6 @@ def test_a_bad_argument_is_named(keywords: dict[str, object], words: list[str]) 
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"moe": object()}, ["moe", "later"]),
-        ({"collective": "dispatch"}, ["dispatch", "later"]),
         ({"engine": "packet"}, ["packet", "later"]),
         ({"algorithm": "dissemination"}, ["dissemination", "all_reduce"]),
         ({"collective": "all_to_all", "algorithm": "xor", "ranks": 6}, ["xor", "6"]),
@@ -476,14 +476,16 @@ def test_a_wrong_row_carries_its_error_and_the_others_their_answers(
         ({"progress": 3}, cm.ArgumentError, ["progress", "3"]),
         ({"fabrics": {"cm384": 3}}, cm.ArgumentError, ["fabrics['cm384']", "3"]),
         ({"fabrics": [FABRIC]}, cm.ArgumentError, ["fabrics", "mapping"]),
-        ({"out": "results/"}, cm.UnsupportedError, ["out", "later"]),
-        ({"executor": object()}, cm.UnsupportedError, ["executor", "later"]),
+        ({"out": 3}, cm.ArgumentError, ["out", "path", "3"]),
+        ({"out": "results", "part_rows": 0}, cm.ArgumentError, ["part_rows", "0"]),
+        ({"out": "results", "resume": 1}, cm.ArgumentError, ["resume", "1"]),
+        ({"out": __file__}, cm.ArgumentError, ["out", "no directory"]),
     ],
 )
 def test_a_bad_argument_of_a_batch_is_named(
     keywords: dict[str, object], kind: type[cm.CmError], words: list[str]
 ) -> None:
-    check(lambda: cm.sweep(scenarios(), **keywords), kind, *words)  # type: ignore[arg-type]
+    check(lambda: cm.sweep(scenarios(), **keywords), kind, *words)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

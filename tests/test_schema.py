@@ -20,6 +20,7 @@ TRANSFERS: dict[str, object] = {
     "chunk": INT,
     "n_chunks": INT,
     "chunk_stride": INT,
+    "chunk_window": INT,
     "offset": INT,
     "size_bytes": INT,
     "op": TEXT,

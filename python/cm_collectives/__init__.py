@@ -16,49 +16,70 @@ from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
 from .errors import (
     ArgumentError,
+    CalibrationWarning,
     CmError,
     LimitError,
     SpecError,
+    SweepError,
     UnsupportedError,
     VerifyError,
 )
 from .fabric import Fabric, presets, routings
 from .failures import failures
+from .grid import grid
+from .measure.calibrate import calibrate
+from .measure.calibration import Calibration
+from .measure.hccl_test import read_hccl_test
+from .measure.nccl_tests import read_nccl_tests
+from .measure.shipped import calibrations
+from .measure.validate import summary, validate
+from .moe import Moe, moe
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
-from .sweep import grid, sweep
+from .sweep import sweep
 from .team import Team
 from .tune import tune
 from .versions import show_versions
 
 __all__ = [
     "ArgumentError",
+    "Calibration",
+    "CalibrationWarning",
     "Certificate",
     "CmError",
     "Fabric",
     "Job",
     "LimitError",
+    "Moe",
     "Result",
     "Schedule",
     "SpecError",
+    "SweepError",
     "Team",
     "UnsupportedError",
     "VerifyError",
     "__version__",
     "algorithms",
+    "calibrate",
+    "calibrations",
     "compare",
     "failures",
     "grid",
+    "moe",
     "over_seeds",
     "presets",
+    "read_hccl_test",
+    "read_nccl_tests",
     "routings",
     "schedule",
     "show_versions",
     "simulate",
     "simulate_flows",
     "specs",
+    "summary",
     "sweep",
     "tune",
+    "validate",
     "winners",
 ]

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 _Columns: TypeAlias = dict[str, Any]
 _Options: TypeAlias = dict[str, int | str]  # options of an algorithm; None values are left out
+_Counts: TypeAlias = NDArray[np.int64] | Tokens | None  # what each rank has for each other
+# bus, LL and LL128 in GB/s, efficiency of reduction in switches, whether NVLink spans nodes
+_Tuning: TypeAlias = tuple[float, float, float, float | None, bool]
 _Levels: TypeAlias = list[tuple[str, list[list[int]]]]  # innermost first: name, groups of ranks
 
 __all__ = [
     "Case",
     "Certificate",
     "Fabric",
+    "Forms",
     "Run",
     "Schedule",
     "Settings",
@@ -27,6 +31,7 @@ __all__ = [
     "build_info",
     "busbw_factor",
     "collectives",
+    "cost_parameters",
     "decide",
     "hccl_algo",
     "presets",
@@ -57,6 +62,7 @@ def algorithms() -> _Columns: ...
 def collectives() -> list[str]: ...
 def routings() -> _Columns: ...  # routing, description
 def busbw_factor(collective: str, n_ranks: int) -> tuple[int, int]: ...  # numerator, denominator
+def cost_parameters() -> _Columns: ...  # parameter, quantity (time, rate, size, share), meaning
 def build_info() -> dict[str, str]: ...
 
 # Endpoints, switches and directed links; valid once it exists.
@@ -82,6 +88,13 @@ class Fabric:
     # link, src, dst, kind, plane, nominal_rate_Bps, rate_Bps, latency_ps, ordinary
     def links(self) -> _Columns: ...
     def degrade(self, factors: list[tuple[str, float]]) -> Fabric: ...
+    # library, rule, tuning, parameters by name; takes the place of another calibration
+    def calibrated(
+        self, library: str, rule: str, tuning: _Tuning | None, parameters: list[tuple[str, float]]
+    ) -> Fabric: ...
+    def calibration(
+        self,
+    ) -> tuple[str, str, _Tuning | None, list[tuple[str, float]]] | None: ...
     def levels(self, endpoints: Sequence[int]) -> _Levels: ...
     # path, hop, link, rate_Bps, latency_ps: a row per path and hop
     def paths(self, src: int, dst: int) -> _Columns: ...
@@ -94,6 +107,52 @@ class Fabric:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+# Costs of collectives before the parameters are known; values in the order of cost_parameters().
+@final
+class Forms:
+    # of a calibrated fabric; rows: collective, endpoints, size_bytes
+    @staticmethod
+    def of_collectives(fabric: Fabric, rows: list[tuple[str, list[int], int]]) -> Forms: ...
+    # rows: is a combine, ranks, tokens per rank, hidden, copies, bytes per token, incast
+    @staticmethod
+    def of_moe(
+        rows: list[tuple[bool, float, float, float, float, float, float]],
+    ) -> Forms: ...
+    def __len__(self) -> int: ...
+    @property
+    def regimes(self) -> list[str]: ...
+    @property
+    def choices(self) -> list[str]: ...
+    @property
+    def algorithms(self) -> list[str]: ...
+    def times_us(self, parameters: list[float | None]) -> NDArray[np.float64]: ...
+    def terms(self, parameters: list[float | None]) -> list[list[tuple[str, float]]]: ...
+
+# Tokens of each rank and the experts that they are sent to.
+@final
+class Tokens:
+    # routing: balanced, uniform, loads, shuffled, counts, chosen; groups (0, 0): no limit
+    def __new__(
+        cls,
+        tokens_of: list[int],
+        top_k: int,
+        n_experts: int,
+        placement: list[list[int]] | None,
+        routing: str,
+        seed: int,
+        groups: tuple[int, int],
+        values: NDArray[np.int64],
+        hidden: int,
+        bytes_per_token: int,
+    ) -> Tokens: ...
+    def with_bytes(self, bytes_per_token: int) -> Tokens: ...
+    @property
+    def digest(self) -> str: ...
+    def columns(self) -> _Columns: ...
+    def counts(self) -> NDArray[np.int64]: ...
+    def loads(self) -> NDArray[np.int64]: ...
+    def busiest(self) -> tuple[int, int, int, int]: ...
+
 # A DAG of transfers that computes its collective.
 @final
 class Schedule:
@@ -105,11 +164,12 @@ class Schedule:
         levels: _Levels,
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         options: _Options,
         split: str,
     ) -> Schedule: ...
-    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, depends_on_*, follows_*
+    # columns: src, dst, chunk, op; optionally step, n_chunks, chunk_stride, chunk_window,
+    # depends_on_*, follows_*
     # n_chunks 0: the fewest chunks that cover the columns and divide the collective's blocks evenly
     @staticmethod
     def from_columns(
@@ -118,7 +178,7 @@ class Schedule:
         n_ranks: int,
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         n_chunks: int,
         algorithm: str,
         verify: bool,
@@ -141,7 +201,7 @@ class Schedule:
     @property
     def digest(self) -> str: ...
     def verify(self) -> None: ...
-    # transfer, step, src, dst, chunk, n_chunks, chunk_stride, offset, size_bytes, op,
+    # transfer, step, src, dst, chunk, n_chunks, chunk_stride, chunk_window, offset, size_bytes, op,
     # depends_on_offsets, depends_on_values, follows_offsets, follows_values
     def transfers(self) -> _Columns: ...
     # steps, transfers, bytes_sent, bytes_received (NDArray, one value per rank), critical_path
@@ -233,7 +293,7 @@ def simulate(
     endpoints: list[int],
     root: int,
     size_bytes: int | None,
-    counts: NDArray[np.int64] | None,
+    counts: _Counts,
     options: _Options,
     split: str,
     start_ps: list[int],
@@ -269,7 +329,7 @@ class Case:
         endpoints: list[int],
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         options: _Options,
         split: str,
         settings: Settings,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core
 from .arguments import (
+    WITH_TOKENS,
     WITHOUT_SIZE,
     Payload,
     algorithm_options,
@@ -16,7 +17,7 @@ from .arguments import (
     payload,
     text,
 )
-from .errors import ArgumentError
+from .errors import ArgumentError, UnsupportedError
 from .frames import Column, Columns, from_frame, to_frame
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from .arguments import Counts, Levels, Size
+    from .moe import Moe
     from .team import Team
 
 _TRANSFER_COLUMNS = (
@@ -35,6 +37,7 @@ _TRANSFER_COLUMNS = (
     Column("step", "integer", required=False),
     Column("n_chunks", "integer", required=False),
     Column("chunk_stride", "integer", required=False),
+    Column("chunk_window", "integer", required=False),
     Column("depends_on", "integers", required=False),
     Column("follows", "integers", required=False),
 )
@@ -70,10 +73,11 @@ def schedule(
     collective: str,
     algorithm: str,
     *,
-    ranks: SupportsIndex | Team,
+    ranks: SupportsIndex | Team | None = None,
     size_bytes: Size | None = None,
     per_rank_bytes: Size | None = None,
     counts: Counts | None = None,
+    moe: Moe | None = None,
     root: SupportsIndex = 0,
     levels: Levels | None = None,
     split: str = "exact",
@@ -89,8 +93,8 @@ def schedule(
     collective, algorithm : str
         A pair from `cm.algorithms()`.
     ranks : int or Team
-        Number of ranks, or a team, which brings its levels.
-    size_bytes, per_rank_bytes, counts
+        Number of ranks, or a team, which brings its levels; by default those of `moe`.
+    size_bytes, per_rank_bytes, counts, moe
         The payload, as for `cm.simulate`; exactly one, none for a barrier.
     root : int
         Root rank of a rooted collective, the sender of a send_recv.
@@ -120,8 +124,10 @@ def schedule(
     (6, 24)
     """
     name = known_collective(collective)
+    if ranks is None and moe is not None:
+        ranks = moe.n_ranks
     n_ranks, team_levels = n_ranks_of(ranks)
-    what = payload(name, n_ranks, size_bytes, per_rank_bytes, counts)
+    what = payload(name, n_ranks, size_bytes, per_rank_bytes, counts, moe=moe)
     core = _core.Schedule.build(
         name,
         text(algorithm, "algorithm"),
@@ -129,7 +135,7 @@ def schedule(
         level_list(team_levels if levels is None else levels),
         integer(root, "root", 0, n_ranks - 1),
         what.size_bytes,
-        what.counts,
+        what.table,
         algorithm_options(options),
         text(split, "split"),
     )
@@ -180,8 +186,10 @@ class Schedule:
         frame : polars.DataFrame
             One row per transfer: `src`, `dst` (ranks), `chunk` (integers), `op` ("copy", "reduce"
             or "local"). Optional: `step` (integer), `n_chunks` and `chunk_stride` (a transfer of
-            `chunk`, `chunk + chunk_stride`, ...), `depends_on` and `follows` (lists of row
-            numbers: what must have arrived, what must have been served). Either `step` or
+            `chunk`, `chunk + chunk_stride`, ...), `chunk_window` (past the end of the window of so
+            many chunks that `chunk` lies in, they go on at its start; 0: they pass none),
+            `depends_on` and `follows` (lists of row numbers: what must have arrived, what must
+            have been served). Either `step` or
             `depends_on` says what comes first. The derived columns of `Schedule.transfers` may be
             there and are ignored.
         collective : str
@@ -223,6 +231,8 @@ class Schedule:
         True
         """
         name = known_collective(collective)
+        if name in WITH_TOKENS:
+            raise UnsupportedError(f"a {name} of one's own making comes in a later version")
         n_ranks, _ = n_ranks_of(ranks)
         is_sizeless = size_bytes is None and per_rank_bytes is None and counts is None
         what = (
@@ -360,7 +370,7 @@ class Schedule:
         Raises
         ------
         ArgumentError
-            If the size is none, or the schedule has counts or is a barrier.
+            If the size is none, or the schedule has counts or tokens or is a barrier.
 
         Examples
         --------
@@ -368,8 +378,8 @@ class Schedule:
         >>> ring.with_size("4kB") == cm.schedule("all_gather", "ring", ranks=4, size_bytes="4kB")
         True
         """
-        if self._payload.counts is not None:
-            raise ArgumentError("a schedule with counts has no other size")
+        if self._payload.table is not None:
+            raise ArgumentError("a schedule with counts or tokens has no other size")
         what = payload(self.collective, self.n_ranks, size_bytes, per_rank_bytes)
         if what.size_bytes is None:
             raise ArgumentError(f"a {self.collective} has no size")
@@ -508,8 +518,9 @@ class Schedule:
         """The transfers, in schedule order.
 
         One row per transfer: `transfer` (its number), `step`, `src`, `dst` (ranks), `chunk` (the
-        first), `n_chunks`, `chunk_stride`, `offset` (of the first chunk, bytes), `size_bytes`
-        (Int64; balanced integers where the exact size is a fraction), `op` (String), `depends_on`,
+        first), `n_chunks`, `chunk_stride`, `chunk_window` (see `from_frame`), `offset` (of the
+        first chunk, bytes), `size_bytes` (Int64; balanced integers where the exact size is a
+        fraction), `op` (String), `depends_on`,
         `follows` (List(Int64): transfers that must have arrived; that must have been served).
 
         Examples

@@ -7,9 +7,11 @@ The extension module raises these same classes.
 
 __all__ = [
     "ArgumentError",
+    "CalibrationWarning",
     "CmError",
     "LimitError",
     "SpecError",
+    "SweepError",
     "UnsupportedError",
     "VerifyError",
 ]
@@ -45,6 +47,24 @@ class ArgumentError(CmError, ValueError):
     ... except ValueError as error:
     ...     print(error)
     ranks must be at least 1, got 0
+    """
+
+
+class CalibrationWarning(UserWarning):
+    """A fit or a comparison that stands on less than it seems to.
+
+    Rows that contradict each other or do not determine a parameter, and predictions outside of what
+    was measured. The result is still what was asked for.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from cm_collectives.errors import CalibrationWarning
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warnings.warn("3 rows for 5 parameters", CalibrationWarning)
+    >>> [str(each.message) for each in caught]
+    ['3 rows for 5 parameters']
     """
 
 
@@ -107,4 +127,20 @@ class LimitError(CmError):
     >>> from cm_collectives.errors import LimitError
     >>> issubclass(LimitError, ValueError)
     False
+    """
+
+
+class SweepError(CmError):
+    """A sweep into a directory could not go on: a disk was full, or an executor died.
+
+    The parts that were finished are kept; the same call again does the others.
+
+    Examples
+    --------
+    >>> from cm_collectives.errors import CmError, SweepError
+    >>> try:
+    ...     raise SweepError("results/part-000007.parquet cannot be written: no space left")
+    ... except CmError as error:
+    ...     print(error)
+    results/part-000007.parquet cannot be written: no space left
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .arguments import Ranks, Size
     from .formats.fabric_toml import Parsed
+    from .measure.calibration import Calibration
 
 PS_PER_S = 1e12
 
@@ -128,15 +129,19 @@ class Fabric:
     32
     """
 
-    __slots__ = ("__weakref__", "_frames", "_memo", "_recipe", "core")
+    __slots__ = ("__weakref__", "_calibration", "_frames", "_memo", "_recipe", "core")
 
     core: _core.Fabric
     _memo: _Memo
 
     def __init__(
-        self, core: _core.Fabric, recipe: tuple[str, dict[str, int | str]] | None = None
+        self,
+        core: _core.Fabric,
+        recipe: tuple[str, dict[str, int | str]] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.core = core
+        self._calibration = calibration
         self._recipe = recipe
         self._frames: dict[str, pl.DataFrame] = {}
         # typed: True must not find the answer for 1. The closure holds the core object and not the
@@ -155,7 +160,8 @@ class Fabric:
             A name from `cm.presets()`.
         **params : int or str
             Parameters of the preset, such as `nodes=48`, `rank="die"` or `timing="line_rate"` of
-            "cm384"; those left out take their defaults.
+            "cm384"; those left out take their defaults. `library="hccl"`, "nccl" and others of
+            `cm.calibrations()` adds what that library costs, as `calibrated` does.
 
         Returns
         -------
@@ -485,7 +491,60 @@ class Fabric:
                 f"factors must be a mapping from selector to factor, got {factors!r}"
             )
         pairs = [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
-        return Fabric(self.core.degrade(pairs))
+        return Fabric(self.core.degrade(pairs), None, self._calibration)
+
+    def calibrated(self, calibration: Calibration) -> Fabric:
+        """Return the fabric with what a library costs on it.
+
+        Collectives then take the library's algorithm and protocol where none is named ("auto"), and
+        their time is a sum of terms: launch, steps, copies and the like, and the transfer, for
+        which the slower of protocol and network counts. `Result.explain` prints them. Latency of
+        the first and last link is in those terms; `.transfers` and `.links` show the network's
+        part. Links, paths and flows of the fabric are as before.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            From `cm.calibrate` or `Calibration.load`.
+
+        Returns
+        -------
+        Fabric
+            A new fabric with another digest; this one stays as it is.
+
+        Raises
+        ------
+        ArgumentError
+            If the calibration is of another fabric; see `Calibration.transferred`.
+
+        Examples
+        --------
+        >>> plain = cm.Fabric.preset("hgx_h100")
+        >>> nccl = plain.calibrated(cm.Fabric.preset("hgx_h100", library="nccl").calibration)
+        >>> nccl.digest == plain.digest
+        False
+        """
+        from .measure.calibration import checked
+
+        fitted = checked(calibration)
+        if fitted.fabric != self.name:
+            raise ArgumentError(
+                f"calibration is of fabric {fitted.fabric!r}, this one is {self.name!r}; "
+                f"calibration.transferred({self.name!r}) uses it all the same"
+            )
+        core = self.core.calibrated(fitted.library, fitted.rule, fitted.tuning, fitted.values())
+        return Fabric(core, None, fitted)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a library costs on it; None where only the network counts.
+
+        Examples
+        --------
+        >>> cm.Fabric.preset("cm384", library="hccl").calibration
+        Calibration(hccl on cm384: 6 parameters from 15 rows, median error ...)
+        """
+        return self._calibration
 
     def paths(self, src: SupportsIndex | str, dst: SupportsIndex | str) -> pl.DataFrame:
         """Return every shortest path between two endpoints.
@@ -740,12 +799,14 @@ class Fabric:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle a preset by its name, so that it comes back shared; others by content."""
         if self._recipe is None:
-            return Fabric, (self.core,)
+            return Fabric, (self.core, None, self._calibration)
         return _from_recipe, self._recipe
 
     def __repr__(self) -> str:
         """Name the machine, its endpoints and its digest."""
         title = f", {self.core.title}" if self.core.title else ""
+        if self._calibration is not None:
+            title += f", calibrated for {self._calibration.library}"
         return (
             f"Fabric({self.name}: {self.n_endpoints} endpoints{title}, digest {self.digest[:12]})"
         )
@@ -764,9 +825,16 @@ def _preset(name: str, **params: Hashable) -> Fabric:
 
 def _make_preset(name: str, params: Mapping[str, object]) -> Fabric:
     checked = algorithm_options(params)
+    library = checked.pop("library", None)
     core = _core.Fabric.preset(text(name, "name"), checked)
+    fabric = Fabric(core, (name, checked))
+    if library is not None:
+        from .measure.shipped import shipped
+
+        fitted = fabric.calibrated(shipped(name, text(library, "library")))
+        fabric = Fabric(fitted.core, (name, checked | {"library": library}), fitted.calibration)
     with _sharing:
-        return _shared.setdefault(core.digest, Fabric(core, (name, checked)))
+        return _shared.setdefault(fabric.core.digest, fabric)
 
 
 def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:

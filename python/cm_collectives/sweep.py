@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
-from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from . import _core
-from .arguments import KEYWORDS, ask, integer, size
-from .errors import ArgumentError, CmError, UnsupportedError
+from .arguments import KEYWORDS, WITHOUT_SIZE, ask, flag, integer
+from .errors import ArgumentError, CmError
 from .fabric import PS_PER_S, Fabric
 from .frames import Column, collected, from_frame
+from .progress import reporter
 from .result import algbw, busbw, efficiency
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from os import PathLike
+
     import polars as pl
 
     from .arguments import Asked
-
-    Progress = Callable[[int, int], None]
+    from .progress import Progress
 
 RESULT_COLUMNS = (
     "time_ps",
@@ -38,65 +38,36 @@ RESULT_COLUMNS = (
 MAX_THREADS = 2**16
 
 
-def grid(**columns: object) -> pl.DataFrame:
-    """Return the cross product of some columns, the first of which varies slowest.
-
-    Parameters
-    ----------
-    **columns
-        Values of each column: a list, a range, an array, or one value for all rows. Sizes in a
-        column `size_bytes` may be text with a unit; they become bytes.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per combination, ready for `sweep`.
-
-    Raises
-    ------
-    ArgumentError
-        If a column is empty or its values are of several types.
-
-    Examples
-    --------
-    >>> cm.grid(collective="all_reduce", ranks=[2, 4], size_bytes=["1KiB", "1MiB"]).rows()
-    [('all_reduce', 2, 1024), ('all_reduce', 2, 1048576),
-     ('all_reduce', 4, 1024), ('all_reduce', 4, 1048576)]
-    """
-    import polars as pl
-
-    values = {name: _axis(name, column) for name, column in columns.items()}
-    rows = list(product(*values.values()))
-    series = []
-    for i, name in enumerate(values):
-        try:
-            series.append(pl.Series(name, [row[i] for row in rows]))
-        except TypeError:
-            raise ArgumentError(
-                f"grid: the values of {name} must be of one type, got {values[name]!r}"
-            ) from None
-    return pl.DataFrame(series)
+# A part of a sweep takes seconds where scenarios are cheap, minutes where they are dear.
+PART_ROWS = 16_384
+MAX_PART_ROWS = 2**31
 
 
-def _axis(name: str, column: object) -> list[Any]:
-    if hasattr(column, "tolist"):
-        column = column.tolist()
-    elif hasattr(column, "to_list"):
-        column = column.to_list()
-    single = isinstance(column, (str, bytes, Mapping)) or not isinstance(column, Iterable)
-    values = [column] if single else list(column)  # type: ignore[call-overload]
-    if not values:
-        raise ArgumentError(f"grid: {name} must have at least one value, got none")
-    if name == "size_bytes":
-        return [None if value is None else size(value) for value in values]
-    return [_plain(value) for value in values]
+@overload
+def sweep(
+    scenarios: pl.DataFrame | pl.LazyFrame,
+    fabrics: Mapping[str, Fabric] | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | bool | None = None,
+    on_error: str = "column",
+    out: None = None,
+) -> pl.DataFrame: ...
 
 
-def _plain(value: object) -> object:
-    """Return sequences as lists, so that one polars dtype holds them."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return list(value) if isinstance(value, (tuple, range)) else value
+@overload
+def sweep(
+    scenarios: pl.DataFrame | pl.LazyFrame,
+    fabrics: Mapping[str, Fabric] | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | bool | None = None,
+    on_error: str = "column",
+    out: str | PathLike[str],
+    executor: Executor | None = None,
+    resume: bool = True,
+    part_rows: int = PART_ROWS,
+) -> pl.LazyFrame: ...
 
 
 def sweep(
@@ -106,14 +77,20 @@ def sweep(
     threads: int | None = None,
     progress: Progress | bool | None = None,
     on_error: str = "column",
-    out: object = None,
-    executor: object = None,
-    resume: bool = False,
-) -> pl.DataFrame:
+    out: str | PathLike[str] | None = None,
+    executor: Executor | None = None,
+    resume: bool = True,
+    part_rows: int = PART_ROWS,
+) -> pl.DataFrame | pl.LazyFrame:
     """Return the answers to many scenarios, one row each, in the same order.
 
     The scenarios run on all processors; the result does not depend on how many. Ctrl-C ends the
     batch within a fraction of a second.
+
+    With `out` the answers go to a directory, in bounded memory: files `part-NNNNNN.parquet` in the
+    order of the scenarios, and `manifest.json`, which says what they answer. A part appears whole
+    or not at all, whatever happens: Ctrl-C, `kill -9`, a full disk. The same call again does the
+    parts that are missing.
 
     Parameters
     ----------
@@ -124,11 +101,12 @@ def sweep(
         the default: `algorithm` ("auto"), `routing` ("spray"), `engine` ("fluid"), `seed` (0),
         `root` (0), `degrade` (String "selector=factor,selector=factor", or a list of structs
         `selector`, `factor`), `options` (a struct, or a String with a JSON object). Other columns
-        are handed through.
+        are handed through. With `out` a LazyFrame is streamed: read once for its digest, and once
+        for the work.
     fabrics : mapping of str to Fabric, optional
         Fabrics that the column `fabric` may name.
     threads : int, optional
-        Threads to use; all processors by default.
+        Threads to use; all processors by default, one per part with `executor`.
     progress : callable or bool, optional
         Called as `progress(done, total)` while the batch runs; an exception in it ends the batch.
         True prints a line with the time left on standard error, False nothing; by default a line
@@ -136,12 +114,19 @@ def sweep(
     on_error : {"column", "raise"}
         What to do with a scenario that cannot be simulated: say why in the column `error` and leave
         its answers null, or raise the first such error with its row.
-    out, executor, resume
-        For batches over several machines; a later version.
+    out : path, optional
+        The directory, made if need be.
+    executor : concurrent.futures.Executor, optional
+        Who computes the parts: processes, or machines that see `out` under the same path (Dask's
+        `Client.get_executor()`, for one). By default this process.
+    resume : bool
+        Whether `out` may hold a sweep that was begun before.
+    part_rows : int
+        Scenarios per part: what a kill may cost.
 
     Returns
     -------
-    polars.DataFrame
+    polars.DataFrame, or LazyFrame over the files with `out`
         The columns of the scenarios, then `time_ps` (Int64), `time_s`, `algbw_Bps`, `busbw_Bps`
         (Float64), `bound_ps` (Int64), `efficiency` (Float64), `algorithm_used`, `bottleneck`
         (String), `max_utilisation` (Float64), `error` (String, null where it worked). Bandwidths
@@ -151,7 +136,11 @@ def sweep(
     ------
     ArgumentError
         If a column is missing, of the wrong dtype, or null where it may not be; names column and
-        row.
+        row. If `out` holds a sweep of other scenarios, fabrics or another version.
+    SpecError
+        If `out` holds a damaged part or manifest.
+    SweepError
+        If a part could not be written or an executor died: what is finished is kept.
     CmError
         With `on_error="raise"`: the error of the first row that has one.
 
@@ -163,19 +152,50 @@ def sweep(
     >>> cm.sweep(scenarios).select("ranks", pl.col("error").str.head(34)).rows()
     [(4, None), (1000, 'ranks must be from 1 to 768, got 1'),
      (4, None), (1000, 'ranks must be from 1 to 768, got 1')]
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     answers = cm.sweep(scenarios, out=directory)
+    ...     answers.filter(pl.col("error").is_null()).select("collective", "ranks").collect().rows()
+    [('all_gather', 4), ('broadcast', 4)]
     """
-    for name, value in (("out", out), ("executor", executor), ("resume", resume or None)):
-        if value is not None:
-            raise UnsupportedError(
-                f"{name}= (batches over several machines) comes in a later version"
-            )
     if on_error not in ("column", "raise"):
         raise ArgumentError(f'on_error must be "column" or "raise", got {on_error!r}')
+    report = reporter(progress)
+    if out is not None:
+        from .sweep_out import sweep_out
+
+        return sweep_out(
+            scenarios,
+            fabrics or {},
+            out=out,
+            executor=executor,
+            resume=flag(resume, "resume"),
+            part_rows=integer(part_rows, "part_rows", 1, MAX_PART_ROWS),
+            threads=threads,
+            report=report,
+            on_error=on_error,
+        )
+    if executor is not None:
+        raise ArgumentError("executor= needs out=, the directory where its workers leave the parts")
     frame = collected(scenarios, "scenarios")
-    rows = _rows(frame, fabrics or {})
-    batch = answer(rows, threads=threads, progress=progress)
+    return answers(frame, fabrics or {}, threads=threads, report=report, on_error=on_error)
+
+
+def answers(
+    frame: pl.DataFrame,
+    fabrics: Mapping[str, Fabric],
+    *,
+    threads: int | None,
+    report: Progress | None,
+    on_error: str,
+    first_row: int = 0,
+) -> pl.DataFrame:
+    """Return a frame of scenarios with its answers; errors count rows from `first_row`."""
+    rows = _rows(frame, fabrics, first_row)
+    batch = answer(rows, threads=threads, report=report)
     if on_error == "raise":
-        raise_first(rows, batch)
+        raise_first(rows, batch, first_row)
     return frame.hstack(_result_frame(rows, batch))
 
 
@@ -199,12 +219,12 @@ class Batch(NamedTuple):
     error: list[str | None]
 
 
-def answer(
-    rows: list[Row], *, threads: int | None = None, progress: Progress | bool | None = None
-) -> Batch:
+def answer(rows: list[Row], *, threads: int | None = None, report: Progress | None = None) -> Batch:
     """Return the answers to checked scenarios."""
     n_threads = None if threads is None else integer(threads, "threads", 1, MAX_THREADS)
-    columns = _core.sweep([row.case for row in rows], n_threads, _reporter(progress=progress))
+    if report is not None:
+        report(0, len(rows))
+    columns = _core.sweep([row.case for row in rows], n_threads, report)
     errors = [
         str(row.error) if row.error is not None else message or None
         for row, message in zip(rows, columns["error"], strict=True)
@@ -228,13 +248,13 @@ def answer(
     )
 
 
-def raise_first(rows: list[Row], batch: Batch) -> None:
+def raise_first(rows: list[Row], batch: Batch, first_row: int = 0) -> None:
     """Raise the error of the first row that has one, in its own class and with its row."""
     for index, (row, message) in enumerate(zip(rows, batch.error, strict=True)):
         if message is None:
             continue
         error = row.error or _error_of(row, message)
-        raise type(error)(f"row {index}: {error}") from row.error
+        raise type(error)(f"row {first_row + index}: {error}") from row.error
 
 
 def _error_of(row: Row, message: str) -> CmError:
@@ -286,16 +306,31 @@ def _bandwidths(row: Row, time_ps: int | None) -> tuple[float | None, float | No
 _DEFAULTED = ("algorithm", "routing", "engine", "seed", "root")
 
 
-def _rows(frame: pl.DataFrame, fabrics: Mapping[str, Fabric]) -> list[Row]:
-    """Check the columns of all scenarios, then the values of each."""
+def check_columns(frame: pl.DataFrame, first_row: int = 0) -> None:
+    """Refuse scenarios with a wrong or missing column, or a null where none may be."""
+    import polars as pl
+
     taken = [name for name in frame.columns if name in RESULT_COLUMNS]
     if taken:
         raise ArgumentError(f"scenarios already have the result column {taken[0]!r}; drop it first")
+    columns = _scenario_columns(frame)
+    from_frame(frame.clear(), "scenarios", columns, others=True)
+    holes = {column.name: pl.col(column.name).is_null() for column in columns if column.required}
+    holes["size_bytes"] &= pl.col("collective") != WITHOUT_SIZE
+    for name, is_null in holes.items():
+        rows = frame.select(is_null).to_series().arg_true()
+        if len(rows) > 0:
+            row = first_row + rows[0]
+            raise ArgumentError(f"scenarios: column {name!r} is null in row {row}")
+
+
+def _rows(frame: pl.DataFrame, fabrics: Mapping[str, Fabric], first_row: int) -> list[Row]:
+    """Check the columns of all scenarios, then the values of each."""
+    check_columns(frame, first_row)
     columns = from_frame(frame, "scenarios", _scenario_columns(frame), others=True)
     columns = {name: _as_list(values) for name, values in columns.items()}
     columns["degrade"] = _raw(frame, "degrade")
     columns["options"] = _raw(frame, "options")
-    _check_sizes(columns)
     machines = _Machines(fabrics)
     return [
         _row(machines, {name: values[i] for name, values in columns.items()})
@@ -307,7 +342,7 @@ def _row(machines: _Machines, scenario: Mapping[str, Any]) -> Row:
     keywords = {name: scenario[name] for name in _DEFAULTED if scenario.get(name) is not None}
     keywords["ranks"] = scenario["ranks"]
     # A size of 0 may stand for "none", which a grid over collectives cannot say otherwise.
-    if scenario["collective"] != "barrier" or scenario["size_bytes"]:
+    if scenario["collective"] != WITHOUT_SIZE or scenario["size_bytes"]:
         keywords["size_bytes"] = scenario["size_bytes"]
     try:
         machine = machines.get(scenario["fabric"], _factors(scenario["degrade"]))
@@ -351,15 +386,6 @@ def _as_list(values: Any) -> list[Any]:  # noqa: ANN401
 
 def _raw(frame: pl.DataFrame, name: str) -> list[Any]:
     return frame[name].to_list() if name in frame.columns else [None] * len(frame)
-
-
-def _check_sizes(columns: Mapping[str, list[Any]]) -> None:
-    """Only a barrier has no size, so a null elsewhere is a hole in the frame."""
-    for row, (name, size_bytes) in enumerate(
-        zip(columns["collective"], columns["size_bytes"], strict=True)
-    ):
-        if size_bytes is None and name != "barrier":
-            raise ArgumentError(f"scenarios: column 'size_bytes' is null in row {row}")
 
 
 def _factors(value: object) -> dict[str, float]:
@@ -421,27 +447,3 @@ class _Machines:
             fabric = Fabric.preset(name) if plain is None else plain
             self._made[key] = fabric.degrade(factors) if factors else fabric
         return self._made[key]
-
-
-def _reporter(*, progress: Progress | bool | None) -> Progress | None:
-    if callable(progress):
-        return progress
-    if progress is not None and not isinstance(progress, bool):
-        raise ArgumentError(f"progress must be callable, True, False or None, got {progress!r}")
-    shown = sys.stderr.isatty() if progress is None else progress
-    return _Line() if shown else None
-
-
-class _Line:
-    """A line on standard error with what is done and an estimate of the time left."""
-
-    def __init__(self) -> None:
-        self._begin = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Write the line anew; the last one ends it."""
-        spent = time.monotonic() - self._begin
-        left = f", {spent / done * (total - done):.0f} s left" if 0 < done < total else ""
-        end = "\n" if done >= total else ""
-        sys.stderr.write(f"\r\x1b[K{done} of {total} scenarios, {spent:.0f} s{left}{end}")
-        sys.stderr.flush()

@@ -147,7 +147,7 @@ def _compared(
     import polars as pl
 
     rows = [decision.row for decision in decisions]
-    batch = answer(rows, threads=threads, progress=False)
+    batch = answer(rows, threads=threads)
     raise_first(rows, batch)
     best = contest.filter(pl.col("place") == 1)
     time_ps, best_ps = pl.col("time_ps"), pl.col("best_ps")

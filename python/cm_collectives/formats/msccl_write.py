@@ -155,14 +155,20 @@ def program(
     """Return the program of a schedule's columns."""
     writer = Writer(collective, name, n_ranks, n_chunks)
     rows: list[tuple[int, int, Sequence[int], str]] = []
-    names = ("step", "src", "dst", "chunk", "n_chunks", "chunk_stride", "op")
+    names = ("step", "src", "dst", "chunk", "n_chunks", "chunk_stride", "chunk_window", "op")
     before = None
-    for step, src, dst, first, count, stride, op in zip(*(columns[n] for n in names), strict=True):
+    for step, src, dst, first, count, stride, window, op in zip(
+        *(columns[n] for n in names), strict=True
+    ):
         if step != before and rows:
             writer.add_step(rows)
             rows = []
         before = step
-        rows.append((src, dst, range(first, first + count * stride, stride), op))
+        offset = first % window if window else first
+        chunks: Sequence[int] = range(offset, offset + count * stride, stride)
+        if window:
+            chunks = [first - offset + chunk % window for chunk in chunks]
+        rows.append((src, dst, chunks, op))
     if rows:
         writer.add_step(rows)
     return writer.program

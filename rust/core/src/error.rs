@@ -8,6 +8,7 @@ use crate::engine::workload::WorkloadError;
 use crate::fabric::FabricError;
 use crate::fabric::routing::RoutingError;
 use crate::placement::PlacementError;
+use crate::rules::UnknownRule;
 use crate::schedule::{ScheduleError, VerifyError};
 use crate::team::TeamError;
 
@@ -74,6 +75,19 @@ pub enum Error {
         /// Why each one does not.
         reasons: String,
     },
+    /// A library that has no such collective.
+    #[error(
+        "library '{library}' has no {collective}, so that nothing is known of its cost; take the fabric without the calibration"
+    )]
+    NotInLibrary {
+        /// The library.
+        library: String,
+        /// The collective.
+        collective: &'static str,
+    },
+    /// A calibration whose rule is unknown.
+    #[error(transparent)]
+    Rule(#[from] UnknownRule),
     /// A time beyond what an i64 of picoseconds holds (106 days).
     #[error("the time of {time_ps} ps exceeds 2^63 ps (106 days); ask for a smaller size")]
     TimeOverflow {

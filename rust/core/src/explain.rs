@@ -6,6 +6,7 @@
 //! sharing adds) and latency (if the next one waits for arrival). The terms add up to the time.
 //! What would have to change to be faster follows from the two bounds.
 
+use crate::charge::Charge;
 use crate::engine::workload::Workload;
 use crate::error::Error;
 use crate::placement::Resource;
@@ -121,8 +122,20 @@ pub fn explain(simulation: &Simulation) -> Result<String, Error> {
             simulation.exactness()
         ),
     ];
+    for charge in simulation.charges().iter().flatten() {
+        lines.extend(charge_lines(charge, simulation.time_ps() as f64));
+    }
+    if !simulation.charges().is_empty() {
+        lines.push(format!(
+            "network     {:>12}   meanwhile, by what is left of latencies and by the links",
+            human(simulation.network_ps() as f64)
+        ));
+    }
     if simulation.settings().engine == EngineKind::Fluid {
-        lines.extend(term_lines(&terms(simulation)?, simulation.time_ps() as f64));
+        lines.extend(term_lines(
+            &terms(simulation)?,
+            simulation.network_ps() as f64,
+        ));
     }
     if let Some(heaviest) = report::heaviest(simulation) {
         lines.push(busiest(&heaviest));
@@ -143,6 +156,26 @@ pub fn explain(simulation: &Simulation) -> Result<String, Error> {
         lines.push(verdict(simulation));
     }
     Ok(lines.join("\n"))
+}
+
+/// What a library costs, term by term; the transfer is the part that the network may prolong.
+fn charge_lines(charge: &Charge, time_ps: f64) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:<11} {}, regime {}",
+        charge.library,
+        charge.choice,
+        charge.regime.name()
+    )];
+    for term in charge.terms.iter().filter(|term| term.us >= 5e-7) {
+        let (ps, name) = (term.us * 1e6, term.name);
+        let percent = 100.0 * ps / time_ps;
+        let meaning = term.meaning();
+        lines.push(format!(
+            "  {name:<14}{:>12} {percent:>6.1} %   {meaning}",
+            human(ps)
+        ));
+    }
+    lines
 }
 
 /// The terms of at least half a picosecond, each with its share of the time and what it means.

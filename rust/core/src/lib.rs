@@ -15,7 +15,9 @@
 pub mod algorithms;
 pub mod bounds;
 pub mod bracket;
+pub mod charge;
 pub mod collective;
+pub mod cost;
 pub mod csr;
 pub mod engine;
 pub mod error;

@@ -199,7 +199,11 @@ pub fn rank_finishes(simulation: &Simulation) -> Result<Vec<Vec<u64>>, Error> {
             finish[dst] = finish[dst].max(whole(times[op as usize].arrived_ps));
         }
         let ranks = (0..finish.len()).map(RankId::from_index);
-        finishes.push(ranks.map(|rank| finish[row(rank)]).collect());
+        // A library's cost is that of each of its ranks.
+        let job = finishes.len();
+        let network_ps = simulation.network_finish_ps(job)?;
+        let charge_ps = simulation.job_finish_ps(job)? - network_ps;
+        finishes.push(ranks.map(|rank| finish[row(rank)] + charge_ps).collect());
     }
     Ok(finishes)
 }
@@ -214,5 +218,5 @@ pub fn alone_ps(simulation: &Simulation, job: usize) -> Result<u64, Error> {
     }
     let alone = Work::Jobs(vec![jobs[job].clone()]);
     let settings = simulation.settings().clone();
-    Ok(Simulation::run(simulation.fabric().clone(), alone, settings, None)?.time_ps())
+    Ok(Simulation::run(simulation.asked_fabric().clone(), alone, settings, None)?.time_ps())
 }

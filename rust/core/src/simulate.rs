@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::algorithms;
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::bracket::{Bracket, bracket};
+use crate::charge::{self, Charge, Traffic};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
@@ -125,6 +126,25 @@ impl PlacedJob {
         }
     }
 
+    /// What the collective asks of its ranks.
+    fn traffic(&self) -> Traffic<'_> {
+        let (schedule, copies) = match &self.source {
+            Source::Written(schedule) => (&**schedule, 1),
+            Source::Planned(planned) => {
+                let orbits = planned.plan().orbits();
+                (orbits.representatives(), orbits.group().order())
+            }
+        };
+        let outline = self.outline();
+        let sent_bytes = charge::sent_bytes(schedule, outline.sizes) * f64::from(copies);
+        Traffic {
+            outline,
+            endpoints: &self.endpoints,
+            n_steps: schedule.n_steps(),
+            sent_bytes: sent_bytes / f64::from(outline.n_ranks),
+        }
+    }
+
     /// The schedule, every transfer written down.
     pub fn schedule(&self) -> Result<&Arc<Schedule>, Error> {
         match &self.source {
@@ -146,7 +166,13 @@ pub enum Work {
 /// The result of a run, with all that is needed to look into it.
 #[derive(Debug)]
 pub struct Simulation {
+    /// Of a calibrated fabric its wires.
     fabric: Arc<Fabric>,
+    calibrated: Option<Arc<Fabric>>,
+    /// One per job on a calibrated fabric.
+    charges: Vec<Option<Charge>>,
+    /// When the network is through, without the charges.
+    network_ps: u64,
     work: Work,
     settings: Settings,
     own_bundles: Option<Bundles>,
@@ -192,6 +218,7 @@ impl Simulation {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
+        let (calibrated, fabric) = on_wires(fabric, &work);
         let (placement, own_bundles) = place(&fabric, &work, &settings)?;
         let bound = any_algorithm_bound(&fabric, &work)?;
         let route_bound_ps = bounds::route_bound_ps(&placement.workload, placement.alone());
@@ -227,18 +254,22 @@ impl Simulation {
                 (Some(run), u128::try_from(time).unwrap_or(u128::MAX))
             }
         };
-        Ok(Outcome::Done(Box::new(Self {
+        let simulation = Self {
+            network_ps: fits(time_ps)?,
             time_ps: fits(time_ps)?,
             time_low_ps: fits(low_ps.unwrap_or(time_ps))?,
             route_bound_ps: fits(route_bound_ps)?.into(),
             fabric,
+            calibrated,
+            charges: Vec::new(),
             work,
             settings,
             own_bundles,
             placement: placement.into(),
             run,
             bound: bound.into(),
-        })))
+        };
+        Ok(simulation.charged()?.unless_late(until_ps))
     }
 
     /// Runs a planned collective by one operation per orbit, likewise. Bounds, routes and the
@@ -252,6 +283,10 @@ impl Simulation {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
+        let (calibrated, fabric) = match fabric.calibration() {
+            Some(_) => (Some(fabric.clone()), fabric.wires().clone()),
+            None => (None, fabric),
+        };
         let mut run = None;
         let mut time_ps = 0;
         if settings.engine == EngineKind::Fluid {
@@ -277,11 +312,14 @@ impl Simulation {
         };
         let mut simulation = Self {
             fabric,
+            calibrated,
+            charges: Vec::new(),
             work: Work::Jobs(vec![job]),
             settings,
             own_bundles: None,
             placement: OnceLock::new(),
             run,
+            network_ps: time_ps,
             time_ps,
             time_low_ps: time_ps,
             bound: OnceLock::new(),
@@ -301,17 +339,73 @@ impl Simulation {
                 simulation.time_low_ps = fits(low_ps)?.max(floor_ps);
             }
         }
-        Ok(match until_ps {
-            Some(until_ps) if simulation.time_ps > until_ps => Outcome::Late {
-                at_least_ps: simulation.time_ps,
-            },
-            _ => Outcome::Done(Box::new(simulation)),
-        })
+        simulation.network_ps = simulation.time_ps;
+        Ok(simulation.charged()?.unless_late(until_ps))
     }
 
-    /// The fabric it ran on.
+    fn unless_late(self, until_ps: Option<u64>) -> Outcome {
+        match until_ps {
+            Some(until_ps) if self.time_ps > until_ps => Outcome::Late {
+                at_least_ps: self.time_ps,
+            },
+            _ => Outcome::Done(Box::new(self)),
+        }
+    }
+
+    /// Adds what the library of a calibrated fabric costs.
+    fn charged(mut self) -> Result<Self, Error> {
+        let (Some(calibrated), Work::Jobs(jobs)) = (&self.calibrated, &self.work) else {
+            return Ok(self);
+        };
+        let charges = jobs
+            .iter()
+            .map(|job| Charge::of(calibrated, &job.traffic()));
+        self.charges = charges.collect::<Result<_, _>>()?;
+        let (mut time_ps, mut time_low_ps) = (0, 0);
+        for job in 0..self.charges.len() {
+            // Without a timeline no job is known to be through before the last one is.
+            let alone = self.charges.len() == 1 || self.run.is_none();
+            let high_ps = if alone {
+                self.time_ps
+            } else {
+                self.network_finish_ps(job)?
+            };
+            let low_ps = if alone { self.time_low_ps } else { high_ps };
+            time_ps = time_ps.max(self.charged_ps(job, high_ps)?);
+            time_low_ps = time_low_ps.max(self.charged_ps(job, low_ps)?);
+        }
+        self.time_ps = time_ps.max(self.time_ps);
+        self.time_low_ps = time_low_ps.max(self.time_low_ps);
+        Ok(self)
+    }
+
+    /// The finish of a job with what its library costs, from that of the network alone.
+    fn charged_ps(&self, job: usize, network_ps: u64) -> Result<u64, Error> {
+        let (Work::Jobs(jobs), Some(Some(charge))) = (&self.work, self.charges.get(job)) else {
+            return Ok(network_ps);
+        };
+        let last_start_ps = jobs[job].starts_ps.iter().copied().max().unwrap_or(0);
+        fits(charge.finish_ps(last_start_ps, network_ps))
+    }
+
+    /// The fabric it ran on; of a calibrated one its wires.
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
+    }
+
+    /// The fabric that was asked about.
+    pub fn asked_fabric(&self) -> &Arc<Fabric> {
+        self.calibrated.as_ref().unwrap_or(&self.fabric)
+    }
+
+    /// What the library of a calibrated fabric costs, per job; none where it does nothing.
+    pub fn charges(&self) -> &[Option<Charge>] {
+        &self.charges
+    }
+
+    /// When the network is through; what a library costs comes on top.
+    pub fn network_ps(&self) -> u64 {
+        self.network_ps
     }
 
     /// What ran.
@@ -423,7 +517,7 @@ impl Simulation {
     pub fn digest(&self) -> Result<String, Error> {
         let mut hash = Sha256::new();
         hash.update(b"cm.run/1");
-        hash.update(self.fabric.digest());
+        hash.update(self.asked_fabric().digest());
         let settings = Settings {
             layers: Layers::ALL,
             ..self.settings.clone()
@@ -476,8 +570,13 @@ impl Simulation {
             .op_times(&self.placement().workload, limits)?)
     }
 
-    /// The finish of one job: its last arrival.
+    /// The finish of one job: its last arrival, and what its library costs.
     pub fn job_finish_ps(&self, job: usize) -> Result<u64, Error> {
+        self.charged_ps(job, self.network_finish_ps(job)?)
+    }
+
+    /// The last arrival of one job.
+    pub fn network_finish_ps(&self, job: usize) -> Result<u64, Error> {
         let ops = self.placement().op_of_transfer[job]
             .iter()
             .map(|&op| op as usize);
@@ -526,6 +625,18 @@ fn is_in_network(algorithm: &str) -> bool {
 fn fits(time_ps: u128) -> Result<u64, Error> {
     let fits = i64::try_from(time_ps).map(|time| time as u64);
     fits.map_err(|_| Error::TimeOverflow { time_ps })
+}
+
+/// A calibrated fabric, and the wires that its jobs run on. Flows are no collective of a library:
+/// they see the links as they are.
+fn on_wires(fabric: Arc<Fabric>, work: &Work) -> (Option<Arc<Fabric>>, Arc<Fabric>) {
+    match (fabric.calibration(), work) {
+        (Some(_), Work::Jobs(_)) => {
+            let wires = fabric.wires().clone();
+            (Some(fabric), wires)
+        }
+        _ => (None, fabric),
+    }
 }
 
 fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {

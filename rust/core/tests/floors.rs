@@ -2,7 +2,7 @@
 //! schedules do, and its variants are schedules.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use cm_core::algorithms::{ALGORITHMS, Algorithm, lookup, schedule, variants};
+use cm_core::algorithms::{ALGORITHMS, Algorithm, Floor, lookup, schedule, variants};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem};
 use cm_core::ids::RankId;
 use cm_core::schedule::{Bytes, Schedule, ScheduleStats};
@@ -36,6 +36,33 @@ fn heaviest_chain(schedule: &Schedule, per_hop: u128, per_byte: u128) -> u128 {
     weight.into_iter().max().unwrap_or(0)
 }
 
+/// Whether there are transfers from each rank of the path to the next, each of which waits, maybe by
+/// way of others, for the bytes of the one before, and carries its share of the bytes.
+fn is_chain(schedule: &Schedule, floor: &Floor) -> bool {
+    let path = &floor.path;
+    // Of each transfer: whether the first i + 1 hops end with it or before it.
+    let mut before: Vec<Vec<bool>> = Vec::with_capacity(schedule.len());
+    for (t, row) in schedule.depends_on().rows().enumerate() {
+        let mut reached = vec![false; path.len()];
+        for &other in row {
+            for (here, &there) in reached.iter_mut().zip(&before[other as usize]) {
+                *here |= there;
+            }
+        }
+        let (numerator, denominator) = schedule.size_of(t);
+        let is_large = u128::from(floor.hop_bytes) * u128::from(denominator)
+            <= numerator * u128::from(floor.hops);
+        let ends = [schedule.src()[t], schedule.dst()[t]];
+        for hop in (0..path.len() - 1).rev() {
+            if is_large && path[hop..hop + 2] == ends && (hop == 0 || reached[hop - 1]) {
+                reached[hop] = true;
+            }
+        }
+        before.push(reached);
+    }
+    before.iter().any(|reached| reached[path.len() - 2])
+}
+
 fn check_floor(algorithm: &dyn Algorithm, problem: &Problem) {
     let schedule = schedule(algorithm, problem).unwrap();
     let floor = algorithm.floor(problem);
@@ -53,6 +80,10 @@ fn check_floor(algorithm: &dyn Algorithm, problem: &Problem) {
             promised * u128::from(schedule.n_chunks()) <= heaviest,
             "{what}"
         );
+    }
+    if !floor.path.is_empty() {
+        assert!(floor.path.len() > 1, "{what}");
+        assert!(is_chain(&schedule, &floor), "{what}");
     }
     let stats = ScheduleStats::of(&schedule);
     let reached =

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["ids", "csr", "splitmix", "suggest"],
     &["team"],
-    &["fabric", "collective", "engine"],
+    &["collective"],
+    &["cost"],
+    &["fabric", "engine"],
     &["schedule"],
     &["algorithms", "placement", "bounds", "rules"],
-    &["bracket", "plan"],
+    &["bracket", "charge", "plan"],
     &["simulate"],
     &["report", "question"],
     &["explain", "sweep"],
@@ -21,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
 /// `error` is the umbrella: it names every module's error and is used by the modules from
 /// `plan` upwards.
 const UMBRELLA: &str = "error";
-const UMBRELLA_FROM: usize = 5;
+const UMBRELLA_FROM: usize = 7;
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))

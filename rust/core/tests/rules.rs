@@ -1,8 +1,10 @@
 //! What the libraries would choose, against results derived by hand from their published models.
+#![expect(non_snake_case, reason = "GBs is a unit")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use cm_core::algorithms::{check, lookup as algorithm};
 use cm_core::collective::{Collective, Options, Payload, Problem};
+use cm_core::cost::{Regime, Tuning};
 use cm_core::ids::RankId;
 use cm_core::rules::{RULES, Ruling, Situation, hccl_algo, lookup};
 use cm_core::team::{Level, Team};
@@ -34,6 +36,7 @@ fn ruling(rule: &str, collective: Collective, team: &Team, size_bytes: u64) -> R
         team,
         intra_bps: 450_000_000_000,
         inter_bps: 50_000_000_000,
+        tuning: None,
     };
     lookup(rule).unwrap().decide(&situation).unwrap()
 }
@@ -198,6 +201,7 @@ fn every_ruling_names_an_algorithm_that_runs_where_there_is_one() {
                         team: &team,
                         intra_bps: 196_000_000_000,
                         inter_bps: 25_000_000_000,
+                        tuning: None,
                     };
                     let Some(ruling) = rule.decide(&situation) else {
                         continue;
@@ -241,4 +245,59 @@ fn the_variable_of_hccl_says_operation_and_level_one() {
     );
     assert_eq!(hccl_algo(AllToAll, "direct", &none), None);
     assert_eq!(hccl_algo(Collective::Barrier, "dissemination", &none), None);
+}
+
+#[test]
+fn the_tuning_of_a_machine_decides_between_protocols() {
+    let tuned = |tuning: &Tuning, collective, n, size_bytes| {
+        let situation = Situation {
+            collective,
+            size_bytes,
+            team: &team(1, n),
+            intra_bps: 1,
+            inter_bps: 1,
+            tuning: Some(tuning),
+        };
+        lookup("nccl").unwrap().decide(&situation).unwrap()
+    };
+    let machine = |bus_GBs, ll_max_GBs, mid_max_GBs, switch_share| Tuning {
+        bus_GBs,
+        ll_max_GBs,
+        mid_max_GBs,
+        switch_share,
+        spans_nodes: false,
+    };
+    // The table of `reference/fidelity.md` 2, and what it says these machines were seen to do.
+    let a100 = machine(240.0, 87.7, 480.0, None);
+    let h100 = machine(360.0, 141.0, 880.8, Some(0.85));
+    let b200 = machine(720.0, 282.0, 2348.8, Some(0.74));
+    for (tuning, collective, n, size, regime) in [
+        // 1 MiB on 2 GPUs: ring LL 6.6 + 2 * 0.6 + 1048.6/87.7 = 19.8 us, Simple 8.4 + 2 * 3.4 +
+        // 1048.6/240 = 19.6; on 4: LL 10.2 + 1572.9/87.7 = 28.1, Simple 28.8 + 6.6 = 35.4.
+        (&a100, AllReduce, 2, 256 * KIB, Regime::Ll),
+        (&a100, AllReduce, 2, MIB, Regime::Bulk),
+        (&a100, AllReduce, 4, MIB, Regime::Ll),
+        (&a100, AllReduce, 8, MIB, Regime::Ll),
+        // 4 MiB: on 4 Simple 8.4 + 10.2 + 3145.7/240 = 31.7, LL128 14 + 5.7 + 3145.7/220.8 = 33.9; on
+        // 8 Simple 32.2 + 15.3 = 47.5, LL128 27.3 + 3670/220.8 = 43.9.
+        (&a100, AllGather, 4, 4 * MIB, Regime::Bulk),
+        (&a100, AllGather, 8, 4 * MIB, Regime::Mid),
+        // 16 MiB on 8: LL128 27.3 + 14680/662.4 = 49.5, Simple 32.2 + 14680/720 = 52.6; 64 MiB: 115.9
+        // and 113.8.
+        (&b200, AllGather, 8, 16 * MIB, Regime::Mid),
+        (&b200, ReduceScatter, 8, 16 * MIB, Regime::Mid),
+        (&b200, AllGather, 8, 64 * MIB, Regime::Bulk),
+        // 64 MiB on 8: NVLS 25 + 67109/(360 * 0.85 * 5/6) = 288 us, ring Simple 56 + 117441/360 = 382.
+        // On 4 GPUs there is no NVLS.
+        (&h100, AllReduce, 8, 64 * MIB, Regime::Switch),
+        (&h100, AllReduce, 4, 64 * MIB, Regime::Bulk),
+        (&h100, AllToAll, 8, 128 * KIB, Regime::Ll),
+        (&h100, AllToAll, 8, 128 * KIB + 1, Regime::Pair),
+    ] {
+        let ruling = tuned(tuning, collective, n, size);
+        assert_eq!(
+            ruling.regime, regime,
+            "{collective:?} {n} {size}: {ruling:?}"
+        );
+    }
 }

@@ -38,6 +38,7 @@ const fn class_of(error: &Error) -> Class {
         Error::Plan(PlanError::Unsupported(_))
         | Error::NoAlgorithm { .. }
         | Error::NoTimeline
+        | Error::NotInLibrary { .. }
         | Error::Routing(
             RoutingError::Unreachable { .. }
             | RoutingError::FailedLink { .. }
@@ -58,6 +59,7 @@ const fn class_of(error: &Error) -> Class {
         | Error::Routing(_)
         | Error::RankCount { .. }
         | Error::StartCount { .. }
+        | Error::Rule(_)
         // The core's enum is non-exhaustive: what it gains is an argument until said otherwise.
         | _ => Class::Argument,
     }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::columns::{Columns, or_minus_one, take_ints, take_ints_if, take_words};
+use crate::cost::{self, CalibrationTuple, TuningTuple};
 use crate::error::{argument, raise, raise_fabric};
 
 /// Groups of rank indices per level, innermost first.
@@ -200,6 +201,28 @@ impl PyFabric {
         })
     }
 
+    /// The same machine with a calibration, which takes the place of another one.
+    fn calibrated(
+        &self,
+        py: Python<'_>,
+        library: String,
+        rule: String,
+        tuning: Option<TuningTuple>,
+        parameters: Vec<(String, f64)>,
+    ) -> PyResult<Self> {
+        let calibration = cost::calibration(py, library, rule, tuning, &parameters)?;
+        let fabric = self.fabric.calibrated(calibration);
+        Ok(Self {
+            fabric: Arc::new(fabric.map_err(|error| raise_fabric(py, error))?),
+            recipe: self.recipe.clone(),
+        })
+    }
+
+    /// Library, rule, tuning and parameters of its calibration.
+    fn calibration(&self) -> Option<CalibrationTuple> {
+        self.fabric.calibration().map(|known| cost::plain(known))
+    }
+
     /// The levels of a list of endpoints, as groups of rank indices.
     fn levels(&self, py: Python<'_>, endpoints: Vec<u32>) -> PyResult<Levels> {
         let team = self
@@ -324,6 +347,15 @@ impl PyFabric {
         let py = slf.py();
         let this = slf.get();
         let class = py.get_type::<Self>();
+        if let Some((library, rule, tuning, parameters)) = this.calibration() {
+            let plain = Self {
+                fabric: Arc::new(this.fabric.uncalibrated()),
+                recipe: this.recipe.clone(),
+            };
+            let rebuild = class.getattr("_with_calibration")?;
+            let args = (plain, library, rule, tuning, parameters);
+            return PyTuple::new(py, [rebuild, args.into_pyobject(py)?.into_any()]);
+        }
         match &this.recipe {
             Recipe::Preset {
                 name,
@@ -352,6 +384,19 @@ impl PyFabric {
                 PyTuple::new(py, [rebuild, args.into_pyobject(py)?.into_any()])
             }
         }
+    }
+
+    /// Rebuilds a pickled calibrated fabric.
+    #[staticmethod]
+    fn _with_calibration(
+        py: Python<'_>,
+        plain: &Self,
+        library: String,
+        rule: String,
+        tuning: Option<TuningTuple>,
+        parameters: Vec<(String, f64)>,
+    ) -> PyResult<Self> {
+        plain.calibrated(py, library, rule, tuning, parameters)
     }
 
     /// Rebuilds a pickled preset.

@@ -10,6 +10,7 @@
 
 mod certificate;
 mod columns;
+mod cost;
 mod error;
 mod fabric;
 mod interrupt;
@@ -19,6 +20,7 @@ mod rules;
 mod schedule;
 mod simulate;
 mod sweep;
+mod tokens;
 mod tune;
 
 use pyo3::prelude::*;
@@ -29,6 +31,8 @@ mod _core {
 
     #[pymodule_export]
     use super::certificate::PyCertificate;
+    #[pymodule_export]
+    use super::cost::{PyForms, cost_parameters};
     #[pymodule_export]
     use super::fabric::PyFabric;
     #[pymodule_export]
@@ -43,6 +47,8 @@ mod _core {
     use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
     #[pymodule_export]
     use super::sweep::{PyCase, sweep, times_ps};
+    #[pymodule_export]
+    use super::tokens::PyTokens;
     #[pymodule_export]
     use super::tune::tune;
 

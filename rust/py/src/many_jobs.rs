@@ -54,6 +54,10 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[Job<'_>]) -> PyResult<
             ints(|job, t| job.0.chunks()[t].stride.into()),
         )?
         .ints(
+            "chunk_window",
+            ints(|job, t| job.0.chunks()[t].window.into()),
+        )?
+        .ints(
             "offset",
             ints(|job, t| job.0.sizes().offset_bytes(job.0.chunks()[t])),
         )?

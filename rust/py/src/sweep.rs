@@ -7,7 +7,7 @@ use cm_core::collective::Payload;
 use cm_core::error::Error;
 use cm_core::question::Question;
 use cm_core::sweep::Answer;
-use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -17,6 +17,7 @@ use crate::columns::{Columns, snapshot, to_array};
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::interrupt::{Progress, interruptible};
+use crate::schedule::Counts;
 use crate::simulate::{PySettings, question};
 
 /// One scenario of a batch, checked.
@@ -38,7 +39,7 @@ impl PyCase {
         endpoints: Vec<u32>,
         root: u32,
         size_bytes: Option<u64>,
-        counts: Option<PyReadonlyArray2<'_, i64>>,
+        counts: Option<Counts<'_>>,
         options: &Bound<'_, PyDict>,
         split: &str,
         settings: &PySettings,

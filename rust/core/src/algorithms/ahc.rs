@@ -19,6 +19,7 @@ use super::ring::Ring;
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::Program;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::team::Team;
 
 /// AHC.
@@ -101,7 +102,29 @@ impl Algorithm for Ahc {
 
     fn floor(&self, problem: &Problem) -> Floor {
         let n = u64::from(problem.n_ranks());
-        Floor::new(1, problem.size_bytes(), 2 * (n - 1), n)
+        let path = longest_path(problem, checked(problem));
+        let hops = path.len() as u32 - 1;
+        Floor::new(hops, problem.size_bytes(), 2 * (n - 1), n).along(path)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let groups = checked(problem);
+        let (n_groups, size) = (groups.len() as u32, groups[0].len() as u32);
+        let is_even = groups.iter().all(|group| group.len() == groups[0].len());
+        let mut in_order = groups.iter().flatten().zip(problem.team.ranks());
+        if !is_even || !in_order.all(|(&rank, expected)| rank == expected) {
+            return Symmetry::NONE;
+        }
+        // Segment j belongs to rank j of each group, slice g of it to group g.
+        let axis = |stride, rank_stride, size| ChunkAxis {
+            stride,
+            rank_stride,
+            size,
+        };
+        Symmetry {
+            ranks: vec![(size, Alike::Rotations), (n_groups, Alike::Rotations)],
+            chunks: vec![axis(n_groups, 1, size), axis(1, size, n_groups)],
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -159,6 +182,38 @@ fn between(
             card_algorithm(groups).rank_program(&sub_problem, local, p);
         });
     });
+}
+
+/// Through a group to its first rank, around the card of the first ranks, and through the group
+/// where that ends.
+fn longest_path(problem: &Problem, groups: &[Vec<RankId>]) -> Vec<RankId> {
+    let inside = |g: usize, collective| {
+        let team = Team::flat(groups[g].len() as u32);
+        if team.n_ranks() == 1 {
+            return vec![groups[g][0]];
+        }
+        let mut gather = all_gather_of(problem, &team);
+        gather.collective = collective;
+        let path = Nhr.floor(&gather).path;
+        path.into_iter().map(|j| groups[g][j.index()]).collect()
+    };
+    let team = Team::flat(groups.len() as u32);
+    let card: Vec<usize> = if groups.len() == 1 {
+        vec![0]
+    } else {
+        let path = card_algorithm(groups)
+            .floor(&all_reduce_of(problem, &team))
+            .path;
+        path.into_iter().map(RankId::index).collect()
+    };
+    let mut path = inside(card[0], Collective::ReduceScatter);
+    path.extend(card[1..].iter().map(|&g| groups[g][0]));
+    path.extend(
+        inside(card[card.len() - 1], Collective::AllGather)
+            .into_iter()
+            .skip(1),
+    );
+    path
 }
 
 fn groups<'a>(problem: &Problem<'a>) -> Result<&'a [Vec<RankId>], Unsupported> {

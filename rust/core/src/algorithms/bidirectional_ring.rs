@@ -6,7 +6,7 @@
 //! ring, the bytes cost half. HCCL's double ring is this one with the orders 0, 1, ... and 0, n-1, ...
 //! Source: HCCL double ring; `reference/algorithms.md` 3.1.
 
-use super::contract::{About, Algorithm, Floor};
+use super::contract::{About, Algorithm, Floor, up_and_down};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -66,7 +66,15 @@ impl Algorithm for BidirectionalRing {
 
     fn floor(&self, problem: &Problem) -> Floor {
         let (steps, n) = (self.n_steps(problem), problem.n_ranks());
-        Floor::new(steps, problem.size_bytes(), steps.into(), n.into())
+        // The half of a block that is gathered forward has been summed backward.
+        let forward: Vec<RankId> = (0..n).map(RankId).collect();
+        let backward = forward.iter().rev().copied().collect();
+        let path = match problem.collective {
+            Collective::AllGather => forward,
+            Collective::ReduceScatter => backward,
+            _ => up_and_down(&forward),
+        };
+        Floor::new(steps, problem.size_bytes(), steps.into(), n.into()).along(path)
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {

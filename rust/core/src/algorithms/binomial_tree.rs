@@ -7,7 +7,7 @@
 //! scatter L alpha + (n-1)/n S beta.
 //! Source: Thakur, Rabenseifner, Gropp 2005; `reference/algorithms.md` 3.10.
 
-use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks};
+use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks, halving, path_from};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Op, Program};
@@ -70,8 +70,7 @@ impl Algorithm for BinomialTree {
             Collective::Broadcast | Collective::Reduce => {
                 edges * u64::from(n_pipelined(self, problem))
             }
-            // At each step one message at most straddles the last rank and is cut in two.
-            _ => edges + u64::from(depth(problem.n_ranks())),
+            _ => edges,
         }
     }
 
@@ -80,7 +79,11 @@ impl Algorithm for BinomialTree {
         // A rank lies as deep as v has bits; v = 2^k - 1 has the most. The root has a child for
         // every power of two below n.
         let (hops, children) = (n.ilog2(), u64::from(depth(n)));
-        match problem.collective {
+        let mut path = longest_path(n, problem.root.0);
+        if matches!(problem.collective, Collective::Reduce | Collective::Gather) {
+            path.reverse();
+        }
+        let floor = match problem.collective {
             Collective::Broadcast | Collective::Reduce => {
                 let n_chunks = self.n_chunks(problem);
                 Floor::new(hops, size_bytes, children, 1).in_a_row(
@@ -90,7 +93,8 @@ impl Algorithm for BinomialTree {
                 )
             }
             _ => Floor::new(hops, size_bytes, u64::from(n) - 1, n.into()),
-        }
+        };
+        floor.along(path)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -123,6 +127,11 @@ pub(super) fn depth(n: u32) -> u32 {
     n.next_power_of_two().ilog2()
 }
 
+/// From the root to the rank 2^l - 1 < n places on, the deepest.
+pub(super) fn longest_path(n: u32, root: u32) -> Vec<RankId> {
+    path_from(n, root, &halving(n, 1))
+}
+
 /// Step and distance d at which v sends to v + d.
 fn children(n: u32, v: u32) -> impl Iterator<Item = (u32, u32)> {
     let distances = (0..depth(n)).map(move |step| (step, 1 << (depth(n) - 1 - step)));
@@ -146,11 +155,7 @@ fn scatter(program: &mut Program, problem: &Problem, rank: RankId) {
     for (step, d) in children(n, v) {
         let to = (rank.0 + d) % n;
         let count = d.min(n - (v + d));
-        // The blocks of v + d and on start at rank `to` and wrap behind rank n - 1.
-        let unwrapped = count.min(n - to);
-        program.send(step, RankId(to), ChunkRange::span(to, unwrapped));
-        if unwrapped < count {
-            program.send(step, RankId(to), ChunkRange::span(0, count - unwrapped));
-        }
+        // The blocks of v + d and on start at rank `to` and go on behind rank n - 1.
+        program.send(step, RankId(to), ChunkRange::cyclic(n, to, count, 1));
     }
 }

@@ -9,9 +9,10 @@
 //! Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
 //! in multiport message-passing systems", IEEE TPDS 1997; `reference/algorithms.md` 3.6, 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec};
+use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, path_from};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// Bruck's algorithm.
@@ -68,9 +69,8 @@ impl Algorithm for Bruck {
         let n = u64::from(problem.n_ranks());
         let hops = weights(problem).flat_map(|w| digits(problem, w).map(move |z| (w, z)));
         let ranges = hops.map(|(w, z)| match problem.collective {
-            // Progressions that pass the last rank are cut in two.
-            Collective::AllToAll => 2 * u64::from(w.min(n_laps(problem, w, z))),
-            _ => 2,
+            Collective::AllToAll => u64::from(w.min(n_laps(problem, w, z))),
+            _ => 1,
         });
         n * ranges.sum::<u64>()
     }
@@ -83,8 +83,26 @@ impl Algorithm for Bruck {
         };
         // The largest distance below n without a zero digit takes a hop per digit.
         let full = weights(problem).filter(|w| w * radix(problem) <= problem.n_ranks());
-        let hops = (full.count() as u32).max(1);
-        Floor::new(hops, size_bytes, n - 1, n)
+        let sign = match problem.collective {
+            Collective::AllToAll => 1,
+            _ => -1,
+        };
+        let distances = full.map(|w| sign * i64::from(w));
+        let mut hops: Vec<i64> = distances.collect();
+        if hops.is_empty() {
+            hops.push(sign);
+        }
+        let path = path_from(problem.n_ranks(), 0, &hops);
+        Floor::new(hops.len() as u32, size_bytes, n - 1, n).along(path)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        let rotations = Symmetry::of_ranks(n, Alike::Rotations);
+        match problem.collective {
+            Collective::AllToAll => rotations.with_chunks_by_pair(n, n * n),
+            _ => rotations.with_chunks_by_rank(n, n),
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -95,7 +113,7 @@ impl Algorithm for Bruck {
                 if problem.collective == Collective::AllGather {
                     let to = RankId((rank.0 + n - distance) % n);
                     let blocks = ChunkRange::cyclic(n, rank.0, w.min(n - distance), 1);
-                    program.send_each(step, to, blocks);
+                    program.send(step, to, blocks);
                 } else {
                     let to = RankId((rank.0 + distance) % n);
                     all_to_all_hop(program, problem, (step, to), (w, z));
@@ -122,34 +140,15 @@ fn all_to_all_hop(
         for lap in 0..n_laps {
             let j = z * w + lap * period;
             let n_lows = w.min(n - j);
-            let from = ChunkRange::cyclic(n, rank + n - (n_lows - 1), n_lows, 1);
-            let d = (rank + j) % n;
-            program.send_each(step, to, from.map(|i| strided(i, n, i.first * n + d)));
+            let (i, d) = ((rank + n - (n_lows - 1)) % n, (rank + j) % n);
+            program.send(step, to, ChunkRange::cyclic(n * n, i * n + d, n_lows, n));
         }
     } else {
         for low in 0..w.min(n - z * w) {
             let count = (n - 1 - z * w - low) / period + 1;
-            let (i, d) = ((rank + n - low) % n, rank + z * w);
-            let onto = ChunkRange::cyclic(n, d, count, period);
-            program.send_each(
-                step,
-                to,
-                onto.map(|d| ChunkRange {
-                    first: i * n + d.first,
-                    ..d
-                }),
-            );
+            let (i, d) = ((rank + n - low) % n, (rank + z * w) % n);
+            program.send(step, to, ChunkRange::cyclic(n, i * n + d, count, period));
         }
-    }
-}
-
-/// The blocks of one column for a range of rows.
-fn strided(rows: ChunkRange, n: u32, first: u32) -> ChunkRange {
-    let stride = if rows.count == 1 { 1 } else { n };
-    ChunkRange {
-        first,
-        stride,
-        ..rows
     }
 }
 

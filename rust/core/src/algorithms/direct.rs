@@ -84,6 +84,12 @@ impl Algorithm for Direct {
             (Collective::Broadcast | Collective::Reduce | Collective::SendRecv, _) => {
                 Floor::new(1, size_bytes, n - 1, 1)
             }
+            (Collective::ReduceScatter, _) => {
+                Floor::new(1, size_bytes, n - 1, n).along(vec![RankId(1), RankId(0)])
+            }
+            (Collective::AllGather | Collective::AllToAll, _) => {
+                Floor::new(1, size_bytes, n - 1, n).along(vec![RankId(0), RankId(1)])
+            }
             _ => Floor::new(1, size_bytes, n - 1, n),
         }
     }

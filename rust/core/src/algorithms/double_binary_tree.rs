@@ -7,7 +7,7 @@
 //! Source: Sanders, Speck, Traeff, "Two-tree algorithms for full bandwidth broadcast, reduction and
 //! scan", Parallel Computing 2009; NCCL's trees, `reference/algorithms.md` 3.10.
 
-use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks};
+use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks, up_and_down};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::{ChunkRange, Program};
@@ -55,7 +55,14 @@ impl Algorithm for DoubleBinaryTree {
         // Up from the deepest leaf and down again; every rank but the roots gets both halves.
         let (size_bytes, hops) = (problem.size_bytes(), 2 * height_of_root(problem.n_ranks()));
         let n_chunks = self.n_chunks(problem);
-        Floor::new(hops, size_bytes, 1, 1).in_a_row(size_bytes, hops.into(), n_chunks.into())
+        let n = problem.n_ranks();
+        let deepest = (0..n).max_by_key(|&v| depth(n, v)).unwrap_or(0);
+        let up = std::iter::successors(Some(deepest), |&v| parent(n, v)).map(RankId);
+        let mut down: Vec<RankId> = up.collect();
+        down.reverse();
+        Floor::new(hops, size_bytes, 1, 1)
+            .in_a_row(size_bytes, hops.into(), n_chunks.into())
+            .along(up_and_down(&down))
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

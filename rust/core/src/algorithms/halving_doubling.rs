@@ -69,8 +69,7 @@ impl Algorithm for HalvingDoubling {
     fn n_transfers(&self, problem: &Problem) -> u64 {
         let fold = fold(problem);
         let butterfly = u64::from(fold.n_active()) * u64::from(fold.log2);
-        // What a quiet rank is sent or sends may lie on both sides of its own block.
-        2 * butterfly + 3 * u64::from(fold.n_pairs())
+        2 * butterfly + 2 * u64::from(fold.n_pairs())
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
@@ -80,7 +79,9 @@ impl Algorithm for HalvingDoubling {
         match problem.collective {
             Collective::AllReduce => {
                 let parts = 2 * (p - 1) + p * folded;
+                let bits: Vec<u32> = (0..fold.log2).rev().collect();
                 Floor::new(self.n_steps(problem), size_bytes, parts, p)
+                    .along(fold.path(&bits, true))
             }
             // With a single pair nobody waits for both of its exchanges.
             _ => Floor::new(fold.log2 + folded as u32, size_bytes, n - 1, n),
@@ -135,8 +136,8 @@ fn all_gather(program: &mut Program, problem: &Problem, rank: RankId) {
             }
             if let Some(quiet) = partner {
                 let n = problem.n_ranks();
-                let others = ChunkRange::cyclic(n, quiet.0 + 1, n - 1, 1);
-                program.send_each(before + fold.log2, quiet, others);
+                let others = ChunkRange::cyclic(n, (quiet.0 + 1) % n, n - 1, 1);
+                program.send(before + fold.log2, quiet, others);
             }
         }
     }

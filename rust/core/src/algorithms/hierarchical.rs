@@ -150,55 +150,47 @@ impl Algorithm for Hierarchical {
 
     fn floor(&self, problem: &Problem) -> Floor {
         let grid = Grid::checked(problem);
-        let hops_of = |phase| {
+        let floor_of = |&phase: &Phase| {
             let team = grid.sub_team(phase);
             let inner = grid
                 .algorithm(problem, phase)
                 .expect("supports() has checked");
-            inner.floor(&grid.sub_problem(problem, phase, &team)).hops
+            inner.floor(&grid.sub_problem(problem, phase, &team))
         };
-        let hops = grid.phases(problem).into_iter().map(hops_of).sum();
+        let phases = grid.phases(problem);
+        let floors: Vec<Floor> = phases.iter().map(floor_of).collect();
+        let hops = floors.iter().map(|floor| floor.hops).sum();
+        let path = grid.path_through(&phases, &floors);
         // Whoever gathers n blocks receives n - 1 of them, and twice that for the sum of vectors
         // (Patarasuk, Yuan 2009).
         let n = u64::from(problem.n_ranks());
         let passes = 1 + u64::from(problem.collective == Collective::AllReduce);
-        Floor::new(hops, problem.size_bytes(), passes * (n - 1), n)
+        Floor::new(hops, problem.size_bytes(), passes * (n - 1), n).along(path)
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
         let grid = Grid::checked(problem);
-        // What the chunks of other algorithms than rings do is not stated.
-        let is_ring = |phase: &Phase| {
-            let inner = grid.algorithm(problem, *phase);
-            inner.is_ok_and(|inner| inner.name() == DEFAULT)
-        };
         let mut in_order = grid.ranks.iter().zip(problem.team.ranks());
-        if !grid.phases(problem).iter().all(is_ring)
-            || !in_order.all(|(&rank, expected)| rank == expected)
-        {
+        if !in_order.all(|(&rank, expected)| rank == expected) {
             return Symmetry::NONE;
         }
-        let mut rank_stride = 1;
-        let chunk_axis = |(axis, &extent): (usize, &usize)| {
+        let parts = grid.parts(problem);
+        let (mut ranks, mut chunks, mut rank_stride) = (Vec::new(), Vec::new(), 1);
+        for (axis, &extent) in grid.extents.iter().enumerate() {
+            let phases = grid.phases(problem);
+            let along = phases.iter().filter(|phase| phase.axis == axis);
+            let alike = along.map(|&phase| grid.alike(problem, phase));
+            ranks.push((extent as u32, alike.fold(Alike::Any, Alike::and)));
             let mut neighbor = vec![0; grid.extents.len()];
             neighbor[axis] = 1.min(extent - 1);
-            let chunks = ChunkAxis {
-                stride: grid.block(&neighbor),
+            chunks.push(ChunkAxis {
+                stride: grid.block(&neighbor) * parts,
                 rank_stride,
                 size: extent as u32,
-            };
+            });
             rank_stride *= extent as u32;
-            chunks
-        };
-        let chunks = grid.extents.iter().enumerate().map(chunk_axis).collect();
-        let ranks = grid
-            .extents
-            .iter()
-            .map(|&extent| (extent as u32, Alike::Rotations));
-        Symmetry {
-            ranks: ranks.collect(),
-            chunks,
         }
+        Symmetry { ranks, chunks }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -367,6 +359,26 @@ impl Grid {
         Ok(inner)
     }
 
+    /// Which permutations along its axis leave a phase as it is, chunks moving with the ranks that
+    /// they belong to.
+    fn alike(&self, problem: &Problem, phase: Phase) -> Alike {
+        let (n, team) = (self.extents[phase.axis] as u32, self.sub_team(phase));
+        let sub_problem = self.sub_problem(problem, phase, &team);
+        let inner = self
+            .algorithm(problem, phase)
+            .expect("supports() has checked");
+        let symmetry = inner.symmetry(&sub_problem);
+        let [(size, alike)] = symmetry.ranks[..] else {
+            return Alike::None;
+        };
+        let by_rank = Symmetry::NONE.with_chunks_by_rank(n, inner.n_chunks(&sub_problem));
+        if size == n && (symmetry.chunks.is_empty() || symmetry.chunks == by_rank.chunks) {
+            alike
+        } else {
+            Alike::None
+        }
+    }
+
     fn sub_team(&self, phase: Phase) -> Team {
         Team::flat(self.extents[phase.axis] as u32)
     }
@@ -397,6 +409,29 @@ impl Grid {
         let fold = |index, (&place, &extent): (&usize, &usize)| index * extent + place;
         let index = place.iter().zip(&self.extents).rev().fold(0, fold);
         self.ranks[index]
+    }
+
+    /// The paths of all phases one behind another, up to the first that begins elsewhere than the
+    /// one before along its axis has ended.
+    fn path_through(&self, phases: &[Phase], floors: &[Floor]) -> Vec<RankId> {
+        let mut place = vec![0; self.extents.len()];
+        for (phase, floor) in phases.iter().zip(floors).rev() {
+            if let Some(first) = floor.path.first() {
+                place[phase.axis] = first.index();
+            }
+        }
+        let mut path = vec![self.rank_at(&place)];
+        for (phase, floor) in phases.iter().zip(floors) {
+            let starts_here = |first: &RankId| first.index() == place[phase.axis];
+            if !floor.path.first().is_some_and(starts_here) {
+                break;
+            }
+            path.extend(floor.path[1..].iter().map(|rank| {
+                place[phase.axis] = rank.index();
+                self.rank_at(&place)
+            }));
+        }
+        path
     }
 
     /// The sub-team of the rank at a place, and its number in it.

@@ -7,7 +7,7 @@
 //! Source: MPICH and Open MPI (k-ary and pipelined trees); `reference/algorithms.md` 3.10.
 
 use super::contract::{
-    About, Algorithm, CHUNKS, Candidate, Floor, OptionKind, OptionSpec, default_chunks,
+    About, Algorithm, CHUNKS, Candidate, Floor, OptionKind, OptionSpec, default_chunks, up_and_down,
 };
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
@@ -81,7 +81,18 @@ impl Algorithm for KaryTree {
         let (n, k) = (problem.n_ranks(), radix(problem));
         let hops = n_phases(problem) * depth(n - 1, k);
         // The root sends or receives a vector for each of its children.
+        let n_chunks = self.n_chunks(problem);
+        let last = std::iter::successors(Some(n - 1), |&v| (v > 0).then(|| (v - 1) / k));
+        let up: Vec<RankId> = last.map(|v| RankId((problem.root.0 + v) % n)).collect();
+        let down: Vec<RankId> = up.iter().rev().copied().collect();
+        let path = match problem.collective {
+            Collective::Broadcast => down,
+            Collective::Reduce => up,
+            _ => up_and_down(&down),
+        };
         Floor::new(hops, problem.size_bytes(), k.min(n - 1).into(), 1)
+            .in_a_row(problem.size_bytes(), hops.into(), n_chunks.into())
+            .along(path)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

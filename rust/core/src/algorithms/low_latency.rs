@@ -6,7 +6,7 @@
 //! rank sums before it sends back), or all that it has for a peer in one message. With T tokens per
 //! rank and k experts per token a rank sends at most T k tokens. With a window of 1 all ranks send
 //! their i-th tokens at the same moment, which is an incast where these go to the same ranks.
-//! Source: DeepEP, low-latency kernels (deepseek-ai/DeepEP); TensorRT-LLM, NVLink two-sided;
+//! Source: `DeepEP`, low-latency kernels (deepseek-ai/DeepEP); TensorRT-LLM, NVLink two-sided;
 //! `reference/algorithms.md` 3.15.
 
 use super::contract::{

@@ -8,10 +8,14 @@
 //! `reference/algorithms.md` 3.4.
 
 use super::binomial_tree::depth;
-use super::contract::{About, Algorithm, Blockwise, Floor, blockwise_floor, n_phases};
+use super::contract::{
+    About, Algorithm, Blockwise, Floor, Hops, blockwise_floor, blockwise_symmetry, doubling,
+    halving, n_phases,
+};
 use super::nhr::{n_slices, scatter};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::Symmetry;
 use crate::schedule::{ChunkRange, Program};
 
 /// NB.
@@ -65,12 +69,21 @@ impl Algorithm for Nb {
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        // Every message is at most two progressions.
-        2 * u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
+        u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        blockwise_floor(problem)
+        let n = problem.n_ranks();
+        let hops = Hops {
+            all_gather: doubling(n, 1),
+            transpose_of_reduce_scatter: halving(n, -1),
+            scatter: doubling(n, 1),
+        };
+        blockwise_floor(problem, &hops)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        blockwise_symmetry(problem)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -89,8 +102,9 @@ fn all_gather(program: &mut Program, n: u32, rank: RankId) {
     for step in 0..depth(n) {
         let d = 1 << step;
         let count = d.min(n - d);
-        let slices = ChunkRange::cyclic(n, rank.0 + n - (count - 1), count, 1);
-        program.send_each(step, RankId((rank.0 + d) % n), slices);
+        let first = (rank.0 + n - (count - 1)) % n;
+        let slices = ChunkRange::cyclic(n, first, count, 1);
+        program.send(step, RankId((rank.0 + d) % n), slices);
     }
 }
 
@@ -98,6 +112,6 @@ fn all_gather(program: &mut Program, n: u32, rank: RankId) {
 fn mirrored_nhr(program: &mut Program, n: u32, rank: RankId) {
     for (step, d) in (0..depth(n)).map(|step| (step, 1 << (depth(n) - 1 - step))) {
         let slices = ChunkRange::cyclic(n, rank.0, n_slices(n, d), 2 * d);
-        program.send_each(step, RankId((rank.0 + n - d) % n), slices);
+        program.send(step, RankId((rank.0 + n - d) % n), slices);
     }
 }

@@ -10,6 +10,7 @@
 use super::contract::{About, Algorithm, Floor, Unsupported};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, Symmetry};
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// Neighbor exchange.
@@ -82,6 +83,15 @@ impl Algorithm for NeighborExchange {
         match problem.collective {
             Collective::AllReduce => Floor::new(steps, size_bytes, 2 * (n - 1), n),
             _ => Floor::new(steps, size_bytes, n - 1, n),
+        }
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let n = problem.n_ranks();
+        // Even ranks turn the other way than odd ones.
+        Symmetry {
+            ranks: vec![(2, Alike::None), (n / 2, Alike::Rotations)],
+            ..Symmetry::NONE.with_chunks_by_rank(n, n)
         }
     }
 

@@ -10,13 +10,14 @@
 //! are two of these; one-shot all-reduce 2L (alpha + S beta) + L S gamma.
 //! Source: HCCL (cann-hcomm, NHR); `reference/algorithms.md` 3.2.
 
-use super::binomial_tree::{depth, whole_vector};
+use super::binomial_tree::{depth, longest_path, whole_vector};
 use super::contract::{
-    About, Algorithm, Blockwise, Candidate, Floor, OptionKind, OptionSpec, Unsupported,
-    blockwise_floor, n_phases,
+    About, Algorithm, Blockwise, Candidate, Floor, Hops, OptionKind, OptionSpec, Unsupported,
+    blockwise_floor, blockwise_symmetry, doubling, halving, n_phases, up_and_down,
 };
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::Symmetry;
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// NHR.
@@ -93,17 +94,29 @@ impl Algorithm for Nhr {
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        // Every message is at most two progressions.
-        let messages = u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem));
-        2 * messages
+        u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
         if is_one_shot(problem) {
             let (n, size_bytes) = (problem.n_ranks(), problem.size_bytes());
-            return Floor::new(2 * n.ilog2(), size_bytes, depth(n).into(), 1);
+            let floor = Floor::new(2 * n.ilog2(), size_bytes, depth(n).into(), 1);
+            return floor.along(up_and_down(&longest_path(n, problem.root.0)));
         }
-        blockwise_floor(problem)
+        let n = problem.n_ranks();
+        let hops = Hops {
+            all_gather: halving(n, 1),
+            transpose_of_reduce_scatter: halving(n, 1),
+            scatter: doubling(n, -1),
+        };
+        blockwise_floor(problem, &hops)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        if is_one_shot(problem) {
+            return Symmetry::NONE;
+        }
+        blockwise_symmetry(problem)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -140,7 +153,7 @@ fn all_gather(program: &mut Program, n: u32, rank: RankId) {
         let count = n_slices(n, d);
         // From the farthest slice on, in ascending order.
         let first = rank.0 + n - 2 * d * (count - 1);
-        program.send_each(step, to, ChunkRange::cyclic(n, first, count, 2 * d));
+        program.send(step, to, ChunkRange::cyclic(n, first % n, count, 2 * d));
     }
 }
 
@@ -169,7 +182,7 @@ pub(super) fn scatter(program: &mut Program, problem: &Problem, rank: RankId, si
                 at(x + d)
             };
             let slices = ChunkRange::cyclic(n, first, count, 2 * d);
-            program.send_each(step, RankId(at(x + d)), slices);
+            program.send(step, RankId(at(x + d)), slices);
         }
     }
 }

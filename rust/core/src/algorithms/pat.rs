@@ -10,9 +10,12 @@
 //! arXiv 2506.20252, 2025; NCCL; `reference/algorithms.md` 3.7.
 
 use super::binomial_tree::depth;
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec};
+use super::contract::{
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, blockwise_symmetry,
+};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::Symmetry;
 use crate::schedule::{ChunkRange, Op, Program};
 
 /// PAT.
@@ -57,13 +60,16 @@ impl Algorithm for Pat {
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        // Every message is at most two progressions.
-        2 * u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
+        u64::from(problem.n_ranks()) * u64::from(self.n_steps(problem))
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
         let n = u64::from(problem.n_ranks());
         Floor::new(problem.n_ranks().ilog2(), problem.size_bytes(), n - 1, n)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        blockwise_symmetry(problem)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -72,9 +78,9 @@ impl Algorithm for Pat {
             let n = problem.n_ranks();
             for (step, hop) in steps.iter().enumerate() {
                 let to = RankId((rank.0 + n - hop.distance) % n);
-                let first = rank.0 + hop.first;
+                let first = (rank.0 + hop.first) % n;
                 let blocks = ChunkRange::cyclic(n, first, hop.count, hop.stride);
-                p.send_each(step as u32, to, blocks);
+                p.send(step as u32, to, blocks);
             }
         };
         match problem.collective {

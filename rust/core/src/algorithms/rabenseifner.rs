@@ -70,7 +70,9 @@ impl Algorithm for Rabenseifner {
         let fold = fold(problem);
         let p = u64::from(fold.n_active());
         let parts = 2 * (p - 1) + p * u64::from(fold.is_folded());
+        let bits: Vec<u32> = (0..fold.log2).collect();
         Floor::new(self.n_steps(problem), problem.size_bytes(), parts, p)
+            .along(fold.path(&bits, true))
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

@@ -60,7 +60,8 @@ impl Algorithm for RecursiveDoubling {
         // Data takes l hops from v to its complement, with a hop more where either is of a pair.
         let are_both_paired = 2 * fold.n_pairs() > fold.n_active();
         let hops = fold.log2 + u32::from(fold.is_folded()) + u32::from(are_both_paired);
-        Floor::new(hops, problem.size_bytes(), vectors.into(), 1)
+        let bits: Vec<u32> = (0..fold.log2).collect();
+        Floor::new(hops, problem.size_bytes(), vectors.into(), 1).along(fold.path(&bits, false))
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {

@@ -70,7 +70,12 @@ impl Algorithm for Ring {
         // A rank sends a block of S/n per step, and each block moves on once it has arrived.
         let steps = self.n_steps(problem);
         let (size_bytes, n) = (problem.size_bytes(), problem.n_ranks().into());
-        Floor::new(steps, size_bytes, steps.into(), n).in_a_row(size_bytes, steps.into(), n)
+        let path = (0..=steps)
+            .map(|step| RankId(step % problem.n_ranks()))
+            .collect();
+        Floor::new(steps, size_bytes, steps.into(), n)
+            .in_a_row(size_bytes, steps.into(), n)
+            .along(path)
     }
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {

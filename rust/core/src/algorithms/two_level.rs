@@ -104,7 +104,17 @@ impl Algorithm for TwoLevel {
             return Floor::default();
         }
         let blocks = (size - 1) * n_groups + (n_groups - 1) * size;
-        Floor::new(hops, problem.size_bytes(), blocks, n_groups * size)
+        let (next, across) = (groups[0].get(1), groups.get(1));
+        let first_of_next = across.map(|group| &group[0]);
+        let corner = if is_intra_first(problem) {
+            next.or(first_of_next)
+        } else {
+            first_of_next.or(next)
+        };
+        let far = next.and(across).map(|group| group[1]);
+        let path = std::iter::once(groups[0][0]);
+        let path = path.chain(corner.copied()).chain(far).collect();
+        Floor::new(hops, problem.size_bytes(), blocks, n_groups * size).along(path)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
@@ -113,7 +123,7 @@ impl Algorithm for TwoLevel {
         let (n_groups, size) = (groups.len(), groups[0].len());
         let row = |x: usize| groups[x].iter().copied();
         let column = |l: usize| groups.iter().map(move |group| group[l]);
-        let is_intra_first = problem.options.text(ORDER) != Some("inter_first");
+        let is_intra_first = is_intra_first(problem);
         let intra = |p: &mut Program| {
             for s in 1..size {
                 let to = groups[x][(l + s) % size];
@@ -145,6 +155,10 @@ impl Algorithm for TwoLevel {
             program.phase(size as u32 - 1, intra);
         }
     }
+}
+
+fn is_intra_first(problem: &Problem) -> bool {
+    problem.options.text(ORDER) != Some("inter_first")
 }
 
 fn send_blocks(program: &mut Program, step: u32, to: RankId, mut blocks: Vec<u32>) {

@@ -7,7 +7,7 @@
 //! nodes; where nodes differ in size, rank l of a larger one uses rank l mod m of one with m. Of T
 //! tokens per rank that choose k of E experts on N nodes at random, T (N-1) (1 - C(E - E/N, k) /
 //! C(E, k)) leave the node.
-//! Source: DeepEP, normal kernels (deepseek-ai/DeepEP); `reference/algorithms.md` 3.15.
+//! Source: `DeepEP`, normal kernels (deepseek-ai/DeepEP); `reference/algorithms.md` 3.15.
 
 use super::contract::{
     About, Algorithm, LOCAL, OptionKind, OptionSpec, Slots, Unsupported, WINDOW, Window,
@@ -121,7 +121,11 @@ fn dispatch(problem: &Problem, rank: RankId, program: &mut Program) {
     let size = groups[home].len();
     for (x, group) in groups.iter().enumerate() {
         let forwarded = group.iter().enumerate().filter(|&(l, &source)| {
-            if x == home { source == rank } else { l % size == place }
+            if x == home {
+                source == rank
+            } else {
+                l % size == place
+            }
         });
         for (_, &source) in forwarded {
             for (i, token) in (0..).zip(tokens.of_rank(source)) {

@@ -54,9 +54,7 @@ impl Demand<'_> {
         match &self.volume {
             Volume::Blocks(blocks) => (blocks.iter().sum(), self.nodes.len() as u128),
             Volume::Counts(counts) => (counts.iter().map(|&c| u128::from(c)).sum(), 1),
-            Volume::Tokens(tokens) => {
-                (u128::from(tokens.n_copies() * tokens.bytes_per_token()), 1)
-            }
+            Volume::Tokens(tokens) => (u128::from(tokens.n_copies() * tokens.bytes_per_token()), 1),
             Volume::Signals => (0, 1),
         }
     }
@@ -64,8 +62,8 @@ impl Demand<'_> {
     /// Bytes that must leave and enter a group of ranks, in units of 1/third-value byte.
     pub(super) fn crossing(&self, members: &[usize]) -> (u128, u128, u128) {
         use Collective::{
-            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce, ReduceScatter,
-            Scatter, SendRecv,
+            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce,
+            ReduceScatter, Scatter, SendRecv,
         };
         let blocks = match &self.volume {
             Volume::Counts(counts) => {
@@ -157,7 +155,12 @@ fn crossing_tokens(tokens: &Arc<Tokens>, members: &[usize]) -> (u128, u128) {
     }
     let (mut n_out, mut arriving) = (0u64, Vec::new());
     for rank in members.iter().map(|&member| RankId::from_index(member)) {
-        let leaves = |token: &u32| tokens.homes(*token).iter().any(|home| !inside[home.index()]);
+        let leaves = |token: &u32| {
+            tokens
+                .homes(*token)
+                .iter()
+                .any(|home| !inside[home.index()])
+        };
         n_out += tokens.of_rank(rank).filter(leaves).count() as u64;
         let due = copies.due_at(rank).iter().copied();
         let from_outside = due.filter(|&chunk| !inside[copies.source(chunk).index()]);

@@ -93,7 +93,8 @@ impl<'a> Conditions<'a> {
     /// # Panics
     /// If the collective moves none.
     pub fn copies(&self) -> &'a Copies {
-        self.copies.expect("a schedule of tokens knows where they go")
+        self.copies
+            .expect("a schedule of tokens knows where they go")
     }
 
     /// Whether a rank is among those that `who` speaks of.

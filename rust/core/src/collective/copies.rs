@@ -228,7 +228,7 @@ mod tests {
     fn tokens() -> Tokens {
         let experts = Experts::contiguous(4, 2).unwrap();
         let gating = Gating::Chosen(vec![1, 3, 1, 3, 0, 1, 0, 1]);
-        Tokens::new(&[2, 2], 2, experts, &gating, 10).unwrap()
+        Tokens::new(&[2, 2], 2, experts, &gating, (5, 10)).unwrap()
     }
 
     fn copies(grain: Grain, has_status: bool) -> Arc<Copies> {

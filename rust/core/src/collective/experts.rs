@@ -66,6 +66,11 @@ impl Experts {
         self.n_local[rank.index()]
     }
 
+    /// The ranks that hold a replica of an expert.
+    pub fn ranks(&self, expert: u32) -> &[u32] {
+        self.ranks.row(expert as usize)
+    }
+
     /// The rank that serves an expert: replicas take turns, and `turn` says whose it is.
     pub(super) fn home(&self, expert: u32, turn: usize) -> RankId {
         let replicas = self.ranks.row(expert as usize);

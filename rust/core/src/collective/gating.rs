@@ -39,6 +39,13 @@ pub enum Gating {
         /// The load of each expert.
         loads: Vec<u64>,
     },
+    /// The same, where the loads are dealt to the experts in an order drawn from the seed.
+    Shuffled {
+        /// Seed of the order and of the streams.
+        seed: u64,
+        /// The loads.
+        loads: Vec<u64>,
+    },
     /// Copies from each rank (row) to each expert (column), row major.
     Counts(Vec<u64>),
     /// The experts of each token of each rank, k by k.
@@ -105,7 +112,7 @@ pub enum GatingError {
     CountSum {
         /// The rank.
         rank: usize,
-        /// Tokens times top_k.
+        /// Tokens times `top_k`.
         expected: u64,
         /// The sum.
         got: u128,
@@ -182,7 +189,7 @@ impl Gating {
                 }
             }
             Self::Uniform { seed } => {
-                draw.each_token(tokens_of, *seed, |draw, stream| draw.uniform(stream));
+                draw.each_token(tokens_of, *seed, Draw::uniform);
             }
             Self::Limited {
                 seed,
@@ -190,12 +197,25 @@ impl Gating {
                 per_token,
             } => {
                 let limit = Limit::new(*n_groups, *per_token, n_experts, top_k)?;
-                draw.each_token(tokens_of, *seed, |draw, stream| draw.limited(stream, &limit));
+                draw.each_token(tokens_of, *seed, |draw, stream| {
+                    draw.limited(stream, &limit);
+                });
             }
             Self::Loads { seed, loads } => {
                 let total = checked_loads(loads, top_k, n_experts)?;
                 draw.each_token(tokens_of, *seed, |draw, stream| {
                     draw.by_loads(stream, loads, total);
+                });
+            }
+            Self::Shuffled { seed, loads } => {
+                let total = checked_loads(loads, top_k, n_experts)?;
+                let mut order: Vec<u32> = (0..n_experts).collect();
+                // No rank has this number.
+                let mut stream = Stream::new(*seed, &[u64::MAX]);
+                shuffle(&mut order, n_experts, &mut stream);
+                let loads: Vec<u64> = order.iter().map(|&i| loads[i as usize]).collect();
+                draw.each_token(tokens_of, *seed, |draw, stream| {
+                    draw.by_loads(stream, &loads, total);
                 });
             }
             Self::Counts(counts) => return dealt(counts, tokens_of, top_k, n_experts),
@@ -216,12 +236,7 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(
-        n_groups: u32,
-        per_token: u32,
-        n_experts: u32,
-        top_k: u32,
-    ) -> Result<Self, GatingError> {
+    fn new(n_groups: u32, per_token: u32, n_experts: u32, top_k: u32) -> Result<Self, GatingError> {
         let is_even = n_groups > 0 && n_experts.is_multiple_of(n_groups);
         let size = if is_even { n_experts / n_groups } else { 0 };
         let reach = u64::from(size) * u64::from(per_token);
@@ -266,8 +281,7 @@ impl Draw {
 
     fn uniform(&mut self, stream: &mut Stream) {
         let swaps = shuffle(&mut self.shuffled, self.top_k, stream);
-        self.chosen
-            .extend(&self.shuffled[..self.top_k as usize]);
+        self.chosen.extend(&self.shuffled[..self.top_k as usize]);
         undo(&mut self.shuffled, &swaps);
     }
 
@@ -325,7 +339,7 @@ fn checked_loads(loads: &[u64], top_k: u32, n_experts: u32) -> Result<u64, Gatin
         return Err(GatingError::NoLoad);
     }
     let is_hot = |&load: &u64| u128::from(load) * u128::from(top_k) > total;
-    if let Some(expert) = loads.iter().position(|load| is_hot(load)) {
+    if let Some(expert) = loads.iter().position(is_hot) {
         return Err(GatingError::TooHot {
             expert,
             load: loads[expert],
@@ -379,7 +393,12 @@ fn dealt(
             .flat_map(|(&count, expert)| std::iter::repeat_n(expert, count as usize))
             .collect();
         // Copy p goes to token p modulo their number; a run of at most that many meets each once.
-        let of_token = |token: u32| copies.iter().skip(token as usize).step_by(n_tokens as usize);
+        let of_token = |token: u32| {
+            copies
+                .iter()
+                .skip(token as usize)
+                .step_by(n_tokens as usize)
+        };
         chosen.extend((0..n_tokens).flat_map(of_token));
     }
     Ok(chosen)
@@ -439,7 +458,10 @@ pub(super) fn homes(
     let mut each = chosen.chunks_exact(top_k as usize);
     for (source, &n_tokens) in tokens_of.iter().enumerate() {
         for (token, own) in (0..n_tokens as usize).zip(&mut each) {
-            homes.extend(own.iter().map(|&expert| experts.home(expert, source + token)));
+            homes.extend(
+                own.iter()
+                    .map(|&expert| experts.home(expert, source + token)),
+            );
         }
     }
     homes

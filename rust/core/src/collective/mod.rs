@@ -14,8 +14,8 @@ mod tokens;
 pub use copies::{Copies, Grain, Layout, Traffic};
 pub use experts::Experts;
 pub use gating::{Gating, GatingError};
-pub use tokens::{TokenBytes, Tokens};
 pub use problem::{OptionValue, Options, Payload, Problem, ProblemError, Split};
+pub use tokens::{TokenBytes, Tokens};
 
 use crate::suggest;
 

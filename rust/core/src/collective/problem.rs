@@ -26,6 +26,22 @@ pub enum Payload {
     None,
 }
 
+impl Payload {
+    /// The size in the sense of nccl-tests; with counts or tokens, the most that one of `n`
+    /// ranks sends.
+    pub fn most_bytes(&self, n: usize) -> u64 {
+        match self {
+            Self::Bytes(size_bytes) => *size_bytes,
+            Self::Counts(counts) => {
+                let rows = counts.chunks(n).map(|row| row.iter().sum());
+                rows.max().unwrap_or(0)
+            }
+            Self::Tokens(tokens) => tokens.busiest().sent,
+            Self::None => 0,
+        }
+    }
+}
+
 /// How a size is divided over C chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -58,6 +74,14 @@ impl Options {
     pub fn with(mut self, name: &str, value: OptionValue) -> Self {
         self.0.insert(name.to_owned(), value);
         self
+    }
+
+    /// All but one option.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let mut others = self.clone();
+        others.0.remove(name);
+        others
     }
 
     /// The whole number of that name, if it is given and is one.

@@ -5,7 +5,10 @@
 //! schedule are depends on the library, and is its [`Grain`]. Source: DeepSeek-AI, "DeepSeek-V3
 //! technical report", 2024, section 3.2; `reference/algorithms.md` 3.15.
 
+use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
 
 use super::copies::{Copies, Layout};
 use super::experts::Experts;
@@ -27,19 +30,25 @@ pub struct Tokens {
     /// The experts themselves, in the same places.
     chosen: Vec<u32>,
     experts: Experts,
+    top_k: u32,
+    hidden: u32,
     bytes_per_token: u64,
+    is_balanced: bool,
     copies: [OnceLock<Arc<Copies>>; Layout::COUNT],
 }
 
-/// Bytes of a dispatch or combine, by what they load: the largest of any rank.
+/// Bytes of a dispatch, a copy per token and expert: the most of any rank. A combine sends what a
+/// dispatch receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenBytes {
-    /// Between ranks: the most that one rank sends or receives.
-    pub remote: u64,
-    /// From a rank to itself.
-    pub local: u64,
-    /// What arrives at a rank, both ways.
-    pub all: u64,
+    /// For experts anywhere.
+    pub sent: u64,
+    /// From ranks anywhere.
+    pub received: u64,
+    /// For experts on other ranks.
+    pub sent_away: u64,
+    /// From other ranks.
+    pub received_from_afar: u64,
 }
 
 impl Tokens {
@@ -52,7 +61,7 @@ impl Tokens {
         top_k: u32,
         experts: Experts,
         gating: &Gating,
-        bytes_per_token: u64,
+        (hidden, bytes_per_token): (u32, u64),
     ) -> Result<Self, GatingError> {
         let n_tokens: u64 = tokens_of.iter().map(|&n| u64::from(n)).sum();
         let got = n_tokens.saturating_mul(top_k.into());
@@ -76,7 +85,10 @@ impl Tokens {
             homes,
             chosen,
             experts,
+            top_k,
+            hidden,
             bytes_per_token,
+            is_balanced: *gating == Gating::Balanced,
             copies: Default::default(),
         })
     }
@@ -90,7 +102,10 @@ impl Tokens {
             homes: self.homes.clone(),
             chosen: self.chosen.clone(),
             experts: self.experts.clone(),
+            top_k: self.top_k,
+            hidden: self.hidden,
             bytes_per_token,
+            is_balanced: self.is_balanced,
             copies: self.copies.clone(),
         }
     }
@@ -130,6 +145,21 @@ impl Tokens {
         &self.experts
     }
 
+    /// Experts of a token.
+    pub fn top_k(&self) -> u32 {
+        self.top_k
+    }
+
+    /// Whether tokens are dealt out, rank after rank.
+    pub fn is_balanced(&self) -> bool {
+        self.is_balanced
+    }
+
+    /// Elements of a token.
+    pub fn hidden(&self) -> u32 {
+        self.hidden
+    }
+
     /// Bytes of one copy of a token.
     pub fn bytes_per_token(&self) -> u64 {
         self.bytes_per_token
@@ -139,6 +169,27 @@ impl Tokens {
     pub fn copies(&self, layout: Layout) -> &Arc<Copies> {
         let slot = &self.copies[layout.index()];
         slot.get_or_init(|| Arc::new(Copies::of(self, layout)))
+    }
+
+    /// SHA-256 in hexadecimal over all that the rest follows from.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"cm.tokens/1");
+        let flags = [self.top_k, self.hidden, u32::from(self.is_balanced)];
+        let lists = [&self.first[..], &self.chosen[..], &flags[..]];
+        let experts = (0..self.experts.len()).map(|expert| self.experts.ranks(expert));
+        for list in lists.into_iter().chain(experts) {
+            hash.update((list.len() as u64).to_le_bytes());
+            for number in list {
+                hash.update(number.to_le_bytes());
+            }
+        }
+        hash.update(self.bytes_per_token.to_le_bytes());
+        let start = String::with_capacity(64);
+        hash.finalize().iter().fold(start, |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string never fails");
+            text
+        })
     }
 
     /// Copies from each rank (row) to each rank (column), one per token and expert, row major.
@@ -173,18 +224,25 @@ impl Tokens {
             let sent: u64 = counts[rank * n..(rank + 1) * n].iter().sum();
             let received: u64 = (0..n).map(|source| counts[source * n + rank]).sum();
             let local = counts[rank * n + rank];
-            let bytes = |copies| copies * self.bytes_per_token;
-            busiest.remote = busiest.remote.max(bytes(sent.max(received) - local));
-            busiest.local = busiest.local.max(bytes(local));
-            busiest.all = busiest.all.max(bytes(received));
+            let raise = |most: &mut u64, copies: u64| {
+                *most = (*most).max(copies * self.bytes_per_token);
+            };
+            raise(&mut busiest.sent, sent);
+            raise(&mut busiest.received, received);
+            raise(&mut busiest.sent_away, sent - local);
+            raise(&mut busiest.received_from_afar, received - local);
         }
         busiest
     }
 
     /// How much the busiest receiver exceeds the average if all ranks send their i-th tokens at the
     /// same moment: the sum over i of the most copies that one rank receives, over the sum of the
-    /// average, less 1; numerator and denominator.
+    /// average, less 1; numerator and denominator. Ranks keep in step where tokens are dealt out;
+    /// elsewhere it is 0.
     pub fn lockstep(&self) -> (u64, u64) {
+        if !self.is_balanced {
+            return (0, 1);
+        }
         let n = self.n_ranks as usize;
         let longest = self.first.windows(2).map(|w| w[1] - w[0]).max();
         let mut received = vec![0u64; n];
@@ -207,9 +265,13 @@ impl Tokens {
 }
 
 impl PartialEq for Tokens {
+    /// Compares all that the rest follows from.
     fn eq(&self, other: &Self) -> bool {
-        (&self.first, &self.chosen, &self.experts, self.bytes_per_token)
-            == (&other.first, &other.chosen, &other.experts, other.bytes_per_token)
+        let sizes = |t: &Self| (t.top_k, t.hidden, t.bytes_per_token, t.is_balanced);
+        sizes(self) == sizes(other)
+            && self.first == other.first
+            && self.chosen == other.chosen
+            && self.experts == other.experts
     }
 }
 

@@ -35,6 +35,7 @@ impl FabricBuilder {
                 links: Vec::new(),
                 kind_names: Vec::new(),
                 software_ps: 0,
+                calibration: None,
                 reduction_rate_Bps: Vec::new(),
                 in_network: Vec::new(),
                 levels: Vec::new(),

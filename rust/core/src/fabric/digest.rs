@@ -47,6 +47,9 @@ pub(super) fn of(content: &Content) -> String {
     for (node, _) in in_network.filter(|(_, in_network)| **in_network) {
         push_u64(&mut bytes, node as u64);
     }
+    if let Some(calibration) = &content.calibration {
+        push_text(&mut bytes, &calibration.canonical());
+    }
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(&bytes) {
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");

@@ -1,12 +1,16 @@
 //! Why a fabric cannot be built, derived, selected from or looked up.
 
 use super::params::ParamValue;
+use crate::cost::CalibrationError;
 use crate::team::TeamError;
 
 /// Why a fabric, or something asked of it, cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FabricError {
+    /// A calibration with a number outside its range.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// No endpoint among the nodes.
     #[error("a fabric needs at least one endpoint, got {n_nodes} nodes and no endpoint")]
     NoEndpoint {

@@ -5,7 +5,7 @@
 //! and a live rate, which carries bytes: they differ after [`Fabric::degrade`].
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::bundle::Bundles;
 use super::digest;
@@ -13,6 +13,7 @@ use super::element::{Link, LinkKind, Node, NodeKind};
 use super::error::FabricError;
 use super::hierarchy::{self, ContainerLevel};
 use super::memo::Memo;
+use crate::cost::Calibration;
 use crate::csr::Csr;
 use crate::ids::{LinkId, NodeId};
 use crate::suggest;
@@ -31,6 +32,8 @@ pub(super) struct Content {
     /// Per node; only switches can reduce and multicast.
     pub(super) in_network: Vec<bool>,
     pub(super) levels: Vec<ContainerLevel>,
+    /// What a library costs on it beside the network.
+    pub(super) calibration: Option<Arc<Calibration>>,
 }
 
 /// A valid machine graph.
@@ -45,6 +48,7 @@ pub struct Fabric {
     bundles: OnceLock<Bundles>,
     single_links: OnceLock<Bundles>,
     indices_in_node: OnceLock<Vec<u32>>,
+    wires: OnceLock<Arc<Fabric>>,
     memo: Memo,
 }
 
@@ -73,16 +77,24 @@ impl Fabric {
             bundles: OnceLock::new(),
             single_links: OnceLock::new(),
             indices_in_node: OnceLock::new(),
+            wires: OnceLock::new(),
             memo: Memo::default(),
         }
     }
 
     /// The same fabric with other live rates, one per link, each at most the nominal one.
     pub(super) fn with_live_rates(&self, rates_Bps: &[u64]) -> Self {
+        self.with_content(|content| {
+            for (link, &rate) in content.links.iter_mut().zip(rates_Bps) {
+                link.rate_Bps = rate;
+            }
+        })
+    }
+
+    /// The same fabric after a change that keeps it valid.
+    pub(super) fn with_content(&self, change: impl FnOnce(&mut Content)) -> Self {
         let mut content = self.content.clone();
-        for (link, &rate) in content.links.iter_mut().zip(rates_Bps) {
-            link.rate_Bps = rate;
-        }
+        change(&mut content);
         Self::from_checked(content)
     }
 
@@ -215,6 +227,16 @@ impl Fabric {
     /// Whether any switch does.
     pub fn has_in_network(&self) -> bool {
         self.content.in_network.contains(&true)
+    }
+
+    /// What a library costs on it beside the network, if it is calibrated.
+    pub fn calibration(&self) -> Option<&Arc<Calibration>> {
+        self.content.calibration.as_ref()
+    }
+
+    /// The network of a calibrated fabric, without what its calibration speaks for; computed once.
+    pub fn wires(&self) -> &Arc<Fabric> {
+        self.wires.get_or_init(|| Arc::new(self.bare_wires()))
     }
 
     /// The nested containers, innermost level first.

@@ -12,6 +12,7 @@
 mod automorphism;
 mod builder;
 mod bundle;
+mod calibrate;
 mod cut;
 mod degrade;
 mod digest;

@@ -1,20 +1,23 @@
 //! A contest: every algorithm that fits, with the options worth trying, and the fastest wins.
 //!
-//! A rival whose lower bound is above the best time so far is not simulated. Three bounds are tried
+//! A rival whose lower bound is above the best time so far is not simulated. Four bounds are tried
 //! in turn, each dearer than the one before: that of any algorithm and the floor of its own at the
-//! pace of the fabric, before any schedule is built; the bound of its routes; and the clock of its
-//! run, which is stopped once it passes the best time. Rivals start in the order of their floors, so that a good time is
-//! known early. The order of the registry, and among options the default first, decides ties.
+//! pace of the fabric, and a sketch of its flows, before any schedule is built; the bound of its
+//! routes; and the clock of its run, which is stopped once it passes the best time. Rivals with
+//! orbits start, all in the order of their floors, so that a good time is known early. The order of
+//! the registry, and among options the default first, decides ties.
 
 use std::sync::atomic::AtomicBool;
 
 use super::Question;
 use super::pace::Pace;
+use super::sketch;
 use crate::algorithms::{self, Algorithm};
 use crate::bounds::{self, Demand, Volume};
 use crate::collective::{Options, Payload, Split};
 use crate::engine::fluid::EngineError;
 use crate::error::Error;
+use crate::schedule::symmetry::Symmetry;
 use crate::simulate::{Outcome, Simulation};
 
 /// One way to answer a question.
@@ -28,6 +31,31 @@ pub struct Rival {
     pub at_least_ps: u64,
     /// Whether it was simulated to its end.
     pub is_timed: bool,
+    /// Whether its schedule states any symmetry.
+    has_orbits: bool,
+}
+
+impl Rival {
+    /// Runs it, unless a sketch of its schedule already shows that it takes longer than `until_ps`.
+    fn run(
+        &self,
+        question: &Question,
+        has_floors: bool,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
+        if let Some(planned) = question.planned(self.algorithm, &self.options)? {
+            return question.run_planned(planned, until_ps, cancel);
+        }
+        if let (Some(until_ps), true) = (until_ps, has_floors) {
+            let problem = question.problem_with(&self.options);
+            let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem, until_ps)?;
+            if at_least_ps > until_ps {
+                return Ok(Outcome::Late { at_least_ps });
+            }
+        }
+        question.run_written(self.algorithm, &self.options, until_ps, cancel)
+    }
 }
 
 /// How much a contest finds out.
@@ -62,8 +90,13 @@ impl Contest {
         cancel: Option<&AtomicBool>,
     ) -> Result<Self, Error> {
         let mut rivals = rivals(question)?;
+        let has_floors = equal_volume(question).is_some();
         let mut order: Vec<usize> = (0..rivals.len()).collect();
-        order.sort_by_key(|&index| (rivals[index].at_least_ps, index));
+        // One transfer per orbit is soon run, so those that have orbits come first.
+        order.sort_by_key(|&index| {
+            let rival = &rivals[index];
+            (!rival.has_orbits, rival.at_least_ps, index)
+        });
         let mut best: Option<(u64, usize, Simulation)> = None;
         let mut too_large = None;
         for index in order {
@@ -79,7 +112,7 @@ impl Contest {
                 }
                 _ => None,
             };
-            let outcome = match question.run(rival.algorithm, &rival.options, until_ps, cancel) {
+            let outcome = match rival.run(question, has_floors, until_ps, cancel) {
                 Err(Error::Engine(error @ EngineError::MemoryLimit { .. })) => {
                     too_large.get_or_insert(error);
                     continue;
@@ -120,7 +153,7 @@ impl Contest {
 fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     let nodes = question.fabric.rank_nodes(&question.endpoints)?;
     let volume = equal_volume(question);
-    let pace = Pace::of(&question.fabric, &nodes);
+    let pace = Pace::of(question.wires(), &nodes);
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     // What no algorithm can undercut.
     let bound_ps = volume.clone().map_or(0, |volume| {
@@ -130,15 +163,17 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             root: question.root.index(),
             volume,
         };
-        let bound_ps = bounds::bound(&question.fabric, &demand).time_ps;
+        let bound_ps = bounds::bound(question.wires(), &demand).time_ps;
         u64::try_from(bound_ps + u128::from(start_ps)).unwrap_or(u64::MAX)
     });
     let mut rivals = Vec::new();
     for algorithm in question.candidates()? {
         for options in algorithms::variants(algorithm, &question.problem()) {
+            let problem = question.problem_with(&options);
+            let has_orbits =
+                problem.n_ranks() > 1 && algorithm.symmetry(&problem) != Symmetry::NONE;
             let floor_ps = if volume.is_some() {
-                let problem = question.problem_with(&options);
-                pace.floor_ps(algorithm.floor(&problem), start_ps)
+                pace.floor_ps(&algorithm.floor(&problem), start_ps)
             } else {
                 0
             };
@@ -147,6 +182,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
                 options,
                 at_least_ps: floor_ps.max(bound_ps),
                 is_timed: false,
+                has_orbits,
             });
         }
     }

@@ -2,6 +2,7 @@
 
 mod contest;
 mod pace;
+mod sketch;
 
 pub use contest::{Contest, Extent, Rival};
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::algorithms::{self, Algorithm, PlanError};
+use crate::charge;
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::routing::{ROUTINGS, RoutingError};
@@ -96,6 +98,34 @@ impl Question {
         }
     }
 
+    /// What the engine runs on: of a calibrated fabric the wires.
+    fn wires(&self) -> &Arc<Fabric> {
+        match self.fabric.calibration() {
+            Some(_) => self.fabric.wires(),
+            None => &self.fabric,
+        }
+    }
+
+    /// What the library of a calibrated fabric would do: nobody asks for a contest there. None on
+    /// other fabrics, and for one rank.
+    fn library_choice(&self) -> Result<Option<(&'static dyn Algorithm, Options)>, Error> {
+        if self.fabric.calibration().is_none() || self.endpoints.len() < 2 {
+            return Ok(None);
+        }
+        let size_bytes = self.payload.most_bytes(self.endpoints.len());
+        let ruling = charge::ruling(&self.fabric, &self.endpoints, self.collective, size_bytes)?;
+        let options = self
+            .options
+            .iter()
+            .fold(ruling.options, |all, (name, value)| {
+                all.with(name, value.clone())
+            });
+        let algorithm = algorithms::lookup(ruling.algorithm)?;
+        algorithms::check(algorithm, &self.problem_with(&options))?;
+        self.check_fabric(algorithm)?;
+        Ok(Some((algorithm, options)))
+    }
+
     /// Refuses what can be refused without building anything.
     pub fn check(&self) -> Result<(), Error> {
         let n_ranks = self.endpoints.len();
@@ -113,7 +143,10 @@ impl Question {
             }
             Choice::Auto => {
                 problem.check().map_err(PlanError::from)?;
-                self.candidates().map(|_| ())
+                if self.library_choice()?.is_none() {
+                    self.candidates()?;
+                }
+                Ok(())
             }
         }
     }
@@ -126,9 +159,9 @@ impl Question {
         if self.settings.routing != ROUTINGS[0].name {
             return Err(RoutingError::TreeRouting.into());
         }
-        let switches = self.fabric.nodes().iter().enumerate();
+        let switches = self.wires().nodes().iter().enumerate();
         let mut unable = switches.filter(|(id, node)| {
-            node.kind == NodeKind::Switch && !self.fabric.is_in_network(NodeId::from_index(*id))
+            node.kind == NodeKind::Switch && !self.wires().is_in_network(NodeId::from_index(*id))
         });
         match unable.next() {
             Some((_, node)) => {
@@ -182,19 +215,42 @@ impl Question {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
-        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
-        let (endpoints, starts_ps) = (self.endpoints.clone(), self.starts_ps.clone());
-        if let Some(planned) = self.planned(algorithm, options)? {
-            return Simulation::run_planned(
-                fabric, planned, endpoints, starts_ps, settings, until_ps, cancel,
-            );
+        match self.planned(algorithm, options)? {
+            Some(planned) => self.run_planned(planned, until_ps, cancel),
+            None => self.run_written(algorithm, options, until_ps, cancel),
         }
-        let schedule = Arc::new(self.schedule(algorithm, options)?);
+    }
+
+    fn run_planned(
+        &self,
+        planned: Planned,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
+        Simulation::run_planned(
+            self.fabric.clone(),
+            planned,
+            self.endpoints.clone(),
+            self.starts_ps.clone(),
+            self.settings.clone(),
+            until_ps,
+            cancel,
+        )
+    }
+
+    fn run_written(
+        &self,
+        algorithm: &dyn Algorithm,
+        options: &Options,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
         let job = PlacedJob {
-            source: Source::Written(schedule),
-            endpoints,
-            starts_ps,
+            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
+            endpoints: self.endpoints.clone(),
+            starts_ps: self.starts_ps.clone(),
         };
+        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
         Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
     }
 
@@ -232,7 +288,7 @@ impl Question {
             options: options.clone(),
         };
         let setting = Setting {
-            fabric: &self.fabric,
+            fabric: self.wires(),
             nodes: &self.fabric.rank_nodes(&self.endpoints)?,
             name: self.settings.routing,
             routing: &*self.settings.routing()?,
@@ -255,15 +311,7 @@ impl Question {
             Ok(is_it.then(|| Plan::quick(recipe, setting, n_ops)).flatten())
         });
         let planned = planned.ok().flatten()?;
-        let outcome = Simulation::run_planned(
-            self.fabric.clone(),
-            planned,
-            self.endpoints.clone(),
-            self.starts_ps.clone(),
-            self.settings.clone(),
-            None,
-            None,
-        );
+        let outcome = self.run_planned(planned, None, None);
         Some(outcome.map(|outcome| self.answered(outcome)))
     }
 
@@ -286,6 +334,13 @@ impl Question {
                 Ok(self.answered(outcome))
             }
             Choice::Auto => {
+                if let Some((algorithm, options)) = self.library_choice()? {
+                    let outcome = self.run(algorithm, &options, None, cancel)?;
+                    return Ok(Answered {
+                        options,
+                        ..self.answered(outcome)
+                    });
+                }
                 let mut contest = Contest::hold(self, Extent::Winner, cancel)?;
                 Ok(Answered {
                     simulation: contest.simulation,

@@ -65,7 +65,7 @@ impl Pace {
     }
 
     /// No schedule with this floor ends earlier, if its first rank enters at `start_ps`.
-    pub(super) fn floor_ps(&self, floor: Floor, start_ps: u64) -> u64 {
+    pub(super) fn floor_ps(&self, floor: &Floor, start_ps: u64) -> u64 {
         let serial = |bytes: u64, rate: u128| match rate {
             0 => 0,
             rate => (u128::from(bytes) * PS_PER_S).div_ceil(rate),
@@ -97,11 +97,11 @@ mod tests {
         // Dies of one package are a link apart, those of one node a switch: 0.85 us of software
         // and 0.35 us through the switch (`design/model.md`).
         let (package, node) = (pace(&[0, 1]), pace(&[0, 2]));
-        assert!(package.floor_ps(floor(1, 0), 0) < node.floor_ps(floor(1, 0), 0));
-        assert_eq!(node.floor_ps(floor(3, 0), 7), 3 * 1_200_000 + 7);
+        assert!(package.floor_ps(&floor(1, 0), 0) < node.floor_ps(&floor(1, 0), 0));
+        assert_eq!(node.floor_ps(&floor(3, 0), 7), 3 * 1_200_000 + 7);
         // 7 planes of 28 GB/s: 196 MB take 1 ms; in a row they add to the hops.
-        assert_eq!(node.floor_ps(floor(1, 196_000_000), 0), 1_001_200_000);
+        assert_eq!(node.floor_ps(&floor(1, 196_000_000), 0), 1_001_200_000);
         let row = floor(2, 0).in_a_row(196_000_000, 1, 1);
-        assert_eq!(node.floor_ps(row, 0), 1_002_400_000);
+        assert_eq!(node.floor_ps(&row, 0), 1_002_400_000);
     }
 }

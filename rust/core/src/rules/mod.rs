@@ -4,14 +4,18 @@
 //! library sees (the collective, the bytes, how many ranks sit where, two rates) and names one of
 //! our algorithms; where ours is a stand-in, the reason says so. Source: `reference/algorithms.md` 4.
 
+mod experts;
 mod hccl_a2;
 mod hccl_a3;
 mod hccl_env;
+mod memory;
 mod nccl;
 
 pub use hccl_env::hccl_algo;
 
 use crate::collective::{Collective, OptionValue, Options};
+use crate::cost::{Regime, Tuning};
+use crate::fabric::Fabric;
 use crate::suggest;
 use crate::team::Team;
 
@@ -28,6 +32,8 @@ pub struct Situation<'a> {
     pub intra_bps: u64,
     /// Bytes per second of one rank out of its node.
     pub inter_bps: u64,
+    /// What the library's own tuner believes of the machine, where that is known.
+    pub tuning: Option<&'a Tuning>,
 }
 
 /// What a library would do.
@@ -39,6 +45,10 @@ pub struct Ruling {
     pub algorithm: &'static str,
     /// Its options.
     pub options: Options,
+    /// How the library moves the bytes.
+    pub regime: Regime,
+    /// Dependent steps that the library takes, where our algorithm for it takes others.
+    pub n_steps: Option<u64>,
 }
 
 /// A library's rule.
@@ -56,6 +66,9 @@ pub static RULES: &[&dyn Rule] = &[
     &hccl_a3::HcclA3 { aiv: false },
     &hccl_a3::HcclA3 { aiv: true },
     &nccl::Nccl,
+    &memory::Memory { is_write: false },
+    &memory::Memory { is_write: true },
+    &experts::Experts,
 ];
 
 /// The name is not that of a rule.
@@ -74,7 +87,27 @@ pub fn lookup(name: &str) -> Result<&'static dyn Rule, UnknownRule> {
     })
 }
 
-impl Situation<'_> {
+impl<'a> Situation<'a> {
+    /// The situation of a team on a fabric, with the rates of its first endpoint.
+    pub fn on(
+        fabric: &'a Fabric,
+        team: &'a Team,
+        first_endpoint: u32,
+        collective: Collective,
+        size_bytes: u64,
+    ) -> Self {
+        let (intra_bps, inter_bps) = rates(fabric, first_endpoint);
+        let calibration = fabric.calibration();
+        Self {
+            collective,
+            size_bytes,
+            team,
+            intra_bps,
+            inter_bps,
+            tuning: calibration.and_then(|calibration| calibration.tuning.as_ref()),
+        }
+    }
+
     fn n_ranks(&self) -> u64 {
         self.team.n_ranks().into()
     }
@@ -111,13 +144,43 @@ impl Situation<'_> {
     }
 }
 
+/// Bytes per second out of an endpoint, and its share of what leaves its node.
+fn rates(fabric: &Fabric, endpoint: u32) -> (u64, u64) {
+    let Some(node) = fabric.endpoint(endpoint) else {
+        return (0, 0);
+    };
+    let links = fabric.out_links(node).iter().map(|id| fabric.link(*id));
+    let usable = links.filter(|link| link.is_usable());
+    let intra = usable.map(|link| link.rate_Bps).sum();
+    let between = fabric.level("node").and_then(|level| {
+        let container = level.container(node)?;
+        let cut = fabric.container_cuts(level)[container as usize];
+        let ends = fabric.endpoints().iter();
+        let n_inside = ends.filter(|end| level.container(**end) == Some(container));
+        Some(cut.leaving_Bps / n_inside.count() as u64)
+    });
+    (intra, between.filter(|rate| *rate > 0).unwrap_or(intra))
+}
+
 impl Ruling {
     fn new(choice: &str, algorithm: &'static str) -> Self {
         Self {
             choice: choice.to_owned(),
             algorithm,
             options: Options::default(),
+            regime: Regime::Bulk,
+            n_steps: None,
         }
+    }
+
+    fn by(mut self, regime: Regime) -> Self {
+        self.regime = regime;
+        self
+    }
+
+    fn in_steps(mut self, n_steps: u64) -> Self {
+        self.n_steps = Some(n_steps);
+        self
     }
 
     fn with(mut self, name: &str, word: &str) -> Self {

@@ -177,12 +177,14 @@ impl ScheduleBuilder {
                 }
             }
             let range = send.chunks;
-            if range.count == 0 || range.stride == 0 || range.last() >= u64::from(self.n_chunks) {
+            let is_inside = range.last() < u64::from(self.n_chunks);
+            if range.count == 0 || !range.is_distinct() || !is_inside {
                 return Err(ScheduleError::ChunksOutOfRange {
                     transfer,
                     first: range.first,
                     count: range.count,
                     stride: range.stride,
+                    window: range.window,
                     n_chunks: self.n_chunks,
                 });
             }

@@ -1,7 +1,7 @@
 //! Chunks of a schedule: which ones a message carries, and how many bytes each has.
 //!
-//! A message carries an arithmetic progression of chunks, so that hierarchical and Bruck-like
-//! algorithms send one message where the data is strided. Sizes are exact: an equal split is a
+//! A message carries an arithmetic progression of chunks, maybe around the end of a block, so that
+//! hierarchical and Bruck-like algorithms send one message where the data is strided. Sizes are exact: an equal split is a
 //! fraction S / C that is never rounded; whole-byte splits list each chunk's offset.
 
 use num_integer::Integer;
@@ -17,6 +17,9 @@ pub struct ChunkRange {
     pub count: u32,
     /// The distance between neighbors; 1 where there is one chunk.
     pub stride: u32,
+    /// Past the end of the window of so many chunks that `first` lies in (windows lie side by side
+    /// from chunk 0 on), they go on at its start; 0 where they pass no end.
+    pub window: u32,
 }
 
 impl ChunkRange {
@@ -31,35 +34,83 @@ impl ChunkRange {
             first,
             count,
             stride: 1,
+            window: 0,
         }
     }
 
-    /// `count` chunks from `first` on in strides of `stride`, modulo `n`: one progression for each
-    /// time that they pass the last chunk, and one more.
-    pub fn cyclic(n: u32, first: u32, count: u32, stride: u32) -> impl Iterator<Item = Self> {
-        let (mut first, mut left) = (first % n, count);
-        std::iter::from_fn(move || {
-            let fitting = ((n - 1 - first) / stride + 1).min(left);
-            let range = Self {
-                first,
-                count: fitting,
-                stride: if fitting == 1 { 1 } else { stride },
-            };
-            left -= fitting;
-            first = (first + fitting * stride) % n;
-            (fitting > 0).then_some(range)
+    /// `count` > 0 chunks from `first` on in strides of `stride`, around the window of `window`
+    /// chunks that `first` lies in.
+    pub fn cyclic(window: u32, first: u32, count: u32, stride: u32) -> Self {
+        let offset = u64::from(first % window);
+        let passed = u64::from(count) * u64::from(stride);
+        let range = Self {
+            first,
+            count,
+            stride: if count == 1 { 1 } else { stride },
+            window: 0,
+        };
+        if count == 1 || offset + passed - u64::from(stride) < u64::from(window) {
+            return range;
+        }
+        if passed == u64::from(window) {
+            // Once around: it makes no difference where that began.
+            let first = first - first % window + first % window % stride;
+            return Self { first, ..range };
+        }
+        Self { window, ..range }
+    }
+
+    /// Chunks in the order in which [`Self::iter`] has them, if each is `stride` behind the one
+    /// before, maybe around one of these windows.
+    pub fn from_sequence(chunks: &[u32], stride: u32, windows: &[u32]) -> Option<Self> {
+        let [first, ..] = *chunks else { return None };
+        let count = chunks.len() as u32;
+        let end = chunks.windows(2).find(|pair| pair[0] >= pair[1]);
+        // Where the numbers fall, the window ends.
+        let around = |pair: &[u32]| pair[0].checked_add(stride)?.checked_sub(pair[1]);
+        let window = match end {
+            Some(pair) => around(pair).filter(|window| windows.contains(window))?,
+            None => 0,
+        };
+        let range = Self {
+            first,
+            count,
+            stride: if count == 1 { 1 } else { stride },
+            window,
+        };
+        let is_it = stride > 0 && range.iter().eq(chunks.iter().copied());
+        is_it.then(|| match end {
+            Some(_) => Self::cyclic(window, first, count, stride),
+            None => range,
         })
     }
 
-    /// The chunks in ascending order.
+    /// The chunks in order.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = u32> {
-        (0..self.count).map(move |i| self.first + i * self.stride)
+        let offset = self.first.checked_rem(self.window).unwrap_or(0);
+        (0..self.count).map(move |i| {
+            if self.window == 0 {
+                return self.first + i * self.stride;
+            }
+            let passed = u64::from(offset) + u64::from(i) * u64::from(self.stride);
+            self.first - offset + (passed % u64::from(self.window)) as u32
+        })
     }
 
-    /// The largest chunk, in 64 bits because unchecked input may leave the 32.
+    /// The largest chunk that there may be, in 64 bits because unchecked input may leave the 32.
     pub fn last(self) -> u64 {
-        u64::from(self.first) + u64::from(self.stride) * u64::from(self.count.saturating_sub(1))
+        let first = u64::from(self.first);
+        match first.checked_rem(u64::from(self.window)) {
+            Some(offset) => first - offset + u64::from(self.window) - 1,
+            None => first + u64::from(self.stride) * u64::from(self.count.saturating_sub(1)),
+        }
+    }
+
+    /// Whether no chunk comes twice.
+    pub fn is_distinct(self) -> bool {
+        let around = self.window.checked_div(self.window.gcd(&self.stride));
+        self.stride > 0 && (self.window == 0 || around.is_some_and(|around| self.count <= around))
     }
 
     /// Progressions that cover ascending, distinct chunks, greedily from the left.
@@ -76,6 +127,7 @@ impl ChunkRange {
                 first: *first,
                 count: count as u32,
                 stride: if count == 1 { 1 } else { stride },
+                window: 0,
             });
             rest = &rest[count..];
         }
@@ -209,7 +261,7 @@ impl ChunkSizes {
                 let size = |chunk: u32| floor + u64::from(u64::from(chunk % n_chunks) < extra);
                 range.iter().map(size).sum()
             }
-            Self::Each { offsets } if range.stride == 1 => {
+            Self::Each { offsets } if range.stride == 1 && range.window == 0 => {
                 let first = range.first as usize;
                 offsets[first + range.count as usize] - offsets[first]
             }
@@ -281,16 +333,55 @@ mod tests {
 
     #[test]
     fn cyclic_chunks_are_those_of_the_definition() {
-        for (n, first, count, stride) in [(7, 5, 4, 1), (9, 8, 3, 4), (5, 0, 5, 1), (6, 4, 0, 2)] {
-            let expected: Vec<u32> = (0..count).map(|i| (first + i * stride) % n).collect();
-            let ranges = ChunkRange::cyclic(n, first, count, stride);
-            assert_eq!(
-                ranges.flat_map(ChunkRange::iter).collect::<Vec<_>>(),
-                expected
-            );
+        let each =
+            |n: u32| (0..n).flat_map(move |first| (1..=n).map(move |stride| (first, stride)));
+        for n in 1..=12u32 {
+            for (first, stride) in each(n) {
+                for count in 1..=n / n.gcd(&stride) {
+                    // In the second window of n chunks.
+                    let expected = (0..count).map(|i| n + (first + i * stride) % n);
+                    let expected: Vec<u32> = expected.collect();
+                    let range = ChunkRange::cyclic(n, n + first, count, stride);
+                    let mut chunks: Vec<u32> = range.iter().collect();
+                    let what = format!("{n} {first} {count} {stride}");
+                    assert!(
+                        range.is_distinct() && range.last() < 2 * u64::from(n),
+                        "{what}"
+                    );
+                    assert_eq!(
+                        ChunkRange::from_sequence(&expected, stride, &[n]),
+                        Some(range),
+                        "{what}"
+                    );
+                    if range.window == 0 {
+                        assert!(chunks.is_sorted(), "{what}");
+                    } else {
+                        assert_eq!(chunks, expected, "{what}");
+                        assert!(
+                            range.count > n / n.gcd(&stride) || !chunks.is_sorted(),
+                            "{what}"
+                        );
+                    }
+                    chunks.sort_unstable();
+                    let mut expected = expected;
+                    expected.sort_unstable();
+                    assert_eq!(chunks, expected, "{what}");
+                }
+            }
         }
-        // 5, 6 and then 0, 1.
-        assert_eq!(ChunkRange::cyclic(7, 5, 4, 1).count(), 2);
+        assert_eq!(ChunkRange::from_sequence(&[3, 5, 8], 2, &[]), None);
+        assert_eq!(
+            ChunkRange::from_sequence(&[5, 1, 3], 2, &[4, 6]),
+            Some(ChunkRange::cyclic(6, 5, 3, 2))
+        );
+        assert_eq!(ChunkRange::from_sequence(&[5, 1, 3], 2, &[4]), None);
+        let repeated = ChunkRange {
+            first: 0,
+            count: 3,
+            stride: 4,
+            window: 8,
+        };
+        assert!(!repeated.is_distinct());
     }
 
     #[test]
@@ -315,6 +406,7 @@ mod tests {
             first,
             count,
             stride,
+            window: 0,
         };
         assert_eq!(ChunkRange::cover(&[]), []);
         assert_eq!(ChunkRange::cover(&[1, 4, 7]), [range(1, 3, 3)]);

@@ -54,6 +54,7 @@ impl Schedule {
                 chunks.first,
                 chunks.count,
                 chunks.stride,
+                chunks.window,
             ] {
                 hash.update(number.to_le_bytes());
             }

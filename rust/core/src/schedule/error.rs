@@ -45,7 +45,7 @@ pub enum ScheduleError {
     },
     /// A chunk that does not exist, or a range without chunks or with stride 0.
     #[error(
-        "transfer {transfer} carries {count} chunks from {first} with stride {stride}; a range needs count >= 1, stride >= 1 and chunks in 0..{n_chunks}"
+        "transfer {transfer} carries {count} chunks from {first} with stride {stride} around a window of {window}; a range needs count >= 1, stride >= 1 and distinct chunks in 0..{n_chunks}"
     )]
     ChunksOutOfRange {
         /// The row.
@@ -56,6 +56,8 @@ pub enum ScheduleError {
         count: u32,
         /// Its stride.
         stride: u32,
+        /// The chunks that it goes around; 0 if it does not.
+        window: u32,
         /// Chunks of the schedule.
         n_chunks: u32,
     },

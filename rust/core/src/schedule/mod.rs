@@ -32,8 +32,8 @@ pub use verify::{Proof, verify};
 
 use std::ops::Range;
 
-use crate::collective::{Collective, Traffic};
 use crate::collective::conditions::Conditions;
+use crate::collective::{Collective, Traffic};
 use crate::csr::Csr;
 use crate::ids::RankId;
 

@@ -164,8 +164,8 @@ impl Program {
     }
 
     /// The program of the sub-team `ranks`, in which this rank is number `local`. `chunks_of`
-    /// appends the chunks of the whole that one chunk of the sub-team stands for; a message for
-    /// scattered chunks becomes one message per progression.
+    /// appends the chunks of the whole that one chunk of the sub-team stands for, all as many; a
+    /// message for scattered chunks becomes one message per progression.
     pub fn embedded(
         &mut self,
         ranks: &[RankId],
@@ -179,14 +179,8 @@ impl Program {
         write(self);
         self.rank = outer;
         let inner = self.sends.split_off(first);
-        let mut chunks = Vec::new();
         for send in inner {
-            chunks.clear();
-            for chunk in send.chunks.iter() {
-                chunks_of(chunk, &mut chunks);
-            }
-            chunks.sort_unstable();
-            for range in ChunkRange::cover(&chunks) {
+            for range in ranges_of(send.chunks, &chunks_of) {
                 self.sends.push(Send {
                     src: ranks[send.src.index()],
                     dst: ranks[send.dst.index()],
@@ -210,6 +204,56 @@ impl Program {
         );
         first
     }
+}
+
+/// Progressions of the chunks that those of an inner message stand for: one of all if that is one,
+/// else those of each inner chunk or those across all of them, whichever are fewer. What is alike
+/// for two ranks of the sub-team is cut alike, which sorting the chunks would not do.
+fn ranges_of(inner: ChunkRange, chunks_of: &impl Fn(u32, &mut Vec<u32>)) -> Vec<ChunkRange> {
+    let mut chunks = Vec::new();
+    for chunk in inner.iter() {
+        let first = chunks.len();
+        chunks_of(chunk, &mut chunks);
+        chunks[first..].sort_unstable();
+    }
+    let width = chunks.len() / inner.count as usize;
+    if width == 0 {
+        return Vec::new();
+    }
+    let lists = chunks.chunks_exact(width);
+    let in_each = || lists.clone().flat_map(ChunkRange::cover).collect();
+    if inner.count == 1 {
+        return in_each();
+    }
+    // How far apart neighbors of the inner numbering are, and how far it is around all of them.
+    let mut pair = Vec::new();
+    chunks_of(0, &mut pair);
+    pair.sort_unstable();
+    let second = pair.len();
+    chunks_of(1, &mut pair);
+    pair[second..].sort_unstable();
+    let apart = pair
+        .get(second)
+        .zip(pair.first())
+        .map(|(b, a)| b.abs_diff(*a));
+    let apart = apart.unwrap_or(1);
+    let window = [apart * inner.window];
+    if width > 1
+        && let Some(stride) = chunks[1].checked_sub(chunks[0])
+        && let Some(whole) = ChunkRange::from_sequence(&chunks, stride, &window)
+    {
+        return vec![whole];
+    }
+    let column = |place: usize| {
+        let across: Vec<u32> = lists.clone().map(|list| list[place]).collect();
+        ChunkRange::from_sequence(&across, apart * inner.stride, &window)
+    };
+    let in_each: Vec<ChunkRange> = in_each();
+    if width >= in_each.len() {
+        return in_each;
+    }
+    let columns: Option<Vec<ChunkRange>> = (0..width).map(column).collect();
+    columns.unwrap_or(in_each)
 }
 
 #[cfg(test)]

@@ -227,6 +227,18 @@ pub enum Alike {
     None,
 }
 
+impl Alike {
+    /// What two schedules both leave as they are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Any, alike) | (alike, Self::Any) => alike,
+            (one, other) if one == other => one,
+            _ => Self::None,
+        }
+    }
+}
+
 /// Chunk digit `c / stride % size`, which turns with the ranks' digit `r / rank_stride % size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChunkAxis {
@@ -407,13 +419,18 @@ pub struct Action {
     group: Arc<Group>,
     /// The chunk digits that turn, and the axis that each turns along with.
     digits: Vec<(Axis, u32)>,
+    /// The chunks that each of them goes around.
+    windows: Vec<u32>,
 }
 
 impl Action {
     /// The action that `symmetry` states for the turns of `group`.
     pub fn new(symmetry: &Symmetry, group: Arc<Group>) -> Self {
+        let digits = symmetry.chunk_digits(&group);
+        let window = |&(axis, stride): &(Axis, u32)| stride * axis.size;
         Self {
-            digits: symmetry.chunk_digits(&group),
+            windows: digits.iter().map(window).collect(),
+            digits,
             group,
         }
     }
@@ -445,18 +462,23 @@ impl Action {
         Some(Send {
             src: rank(send.src),
             dst: rank(send.dst),
-            chunks: images(send.chunks, chunk)?,
+            chunks: images(send.chunks, &self.windows, chunk)?,
             ..send
         })
     }
 }
 
 /// The images of some chunks, if they are a progression again.
-fn images(chunks: ChunkRange, image: impl Fn(u32) -> u32) -> Option<ChunkRange> {
+fn images(chunks: ChunkRange, windows: &[u32], image: impl Fn(u32) -> u32) -> Option<ChunkRange> {
     if chunks.count == 1 {
         return Some(ChunkRange::one(image(chunks.first)));
     }
     let mut images: Vec<u32> = chunks.iter().map(image).collect();
+    let own = [chunks.window];
+    let around = |windows| ChunkRange::from_sequence(&images, chunks.stride, windows);
+    if let Some(range) = around(&own).or_else(|| around(windows)) {
+        return Some(range);
+    }
     images.sort_unstable();
     match ChunkRange::cover(&images)[..] {
         [range] => Some(range),

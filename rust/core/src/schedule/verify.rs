@@ -170,9 +170,7 @@ impl<'a, F: Frame> Run<'a, F> {
         match op {
             Op::Local => Ok(held),
             // The sums of a combine start from zeros.
-            Op::Reduce
-                if held == Set::EMPTY && schedule.collective != Collective::Combine =>
-            {
+            Op::Reduce if held == Set::EMPTY && schedule.collective != Collective::Combine => {
                 Err(VerifyError::ReduceIntoNothing { at })
             }
             Op::Reduce => {

@@ -99,6 +99,30 @@ impl Fold {
         })
     }
 
+    /// Where data goes from one number to its complement, which takes all l hops, in the order of
+    /// `bits`, and back again the same way if it is to return; with the quiet ranks at its ends.
+    pub(in crate::algorithms) fn path(self, bits: &[u32], returns: bool) -> Vec<RankId> {
+        // The last pair: its complement is of a pair too, if that is so for any number.
+        let first = self.n_pairs.saturating_sub(1);
+        let there = bits.iter().scan(first, |v, bit| {
+            *v ^= 1 << bit;
+            Some(*v)
+        });
+        let mut numbers: Vec<u32> = std::iter::once(first).chain(there).collect();
+        if returns {
+            let back: Vec<u32> = numbers.iter().rev().skip(1).copied().collect();
+            numbers.extend(back);
+        }
+        let quiet = |v: u32| {
+            let pair = 2 * v + 1 - self.active;
+            (v < self.n_pairs).then_some(RankId(pair))
+        };
+        let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+        let active = numbers.into_iter().map(|v| self.rank_of(v));
+        let ends = quiet(first).into_iter().chain(active).chain(quiet(last));
+        ends.collect()
+    }
+
     /// The first rank whose data number `v` stands for; it stands for the ranks up to that of v + 1.
     pub(in crate::algorithms) fn first_of(self, v: u32) -> u32 {
         v + v.min(self.n_pairs)

@@ -21,11 +21,14 @@ pub use plan::{algorithms_for, check, lookup, schedule, variants};
 
 pub use tokens::Slots;
 
-pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
-pub(super) use blockwise::{Blockwise, blockwise_floor, n_phases};
+pub(super) use blockwise::{
+    Blockwise, Hops, blockwise_floor, blockwise_symmetry, doubling, halving, n_phases,
+};
+pub(super) use floor::{path_from, up_and_down};
 pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use options::{CHUNKS, default_chunks};
+pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;

@@ -1,6 +1,6 @@
 //! From a problem to a verified schedule, and the look-up of algorithms.
 
-use super::options;
+use super::options::{self, CHUNKS};
 use super::{Algorithm, PlanError, Slots, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
 use crate::collective::{Collective, Options, Payload, Problem, Traffic};
@@ -23,16 +23,26 @@ pub fn algorithms_for(collective: Collective) -> impl Iterator<Item = &'static d
 }
 
 /// The options to try when the fastest schedule of `algorithm` is looked for: the problem's own,
-/// completed by the defaults and by every combination of candidates that works.
+/// completed by the defaults and by every combination of candidates that works and is another
+/// schedule than the defaults'.
 pub fn variants(algorithm: &dyn Algorithm, problem: &Problem) -> Vec<Options> {
+    let with = |options: &Options| Problem {
+        options: options.clone(),
+        ..problem.clone()
+    };
     let mut all = options::combinations(algorithm.about(), &problem.options);
-    all.retain(|options| {
-        let problem = Problem {
-            options: options.clone(),
-            ..problem.clone()
-        };
-        check_supported(algorithm, &problem).is_ok()
-    });
+    all.retain(|options| check_supported(algorithm, &with(options)).is_ok());
+    // A number of chunks that is the default's says nothing new.
+    let is_default = |options: &Options| {
+        let n_chunks = |options| algorithm.n_chunks(&with(options));
+        options.int(CHUNKS.name).is_some() && {
+            let default = options.without(CHUNKS.name);
+            n_chunks(options) == n_chunks(&default)
+        }
+    };
+    if problem.n_ranks() > 1 && problem.options.int(CHUNKS.name).is_none() {
+        all.retain(|options| !is_default(options));
+    }
     all
 }
 
@@ -92,7 +102,9 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
 
 /// The chunks of tokens in the slots of the algorithm.
 fn traffic(algorithm: &dyn Algorithm, problem: &Problem) -> (Option<Traffic>, Slots) {
-    let slots = algorithm.slots(problem);
+    let mut slots = algorithm.slots(problem);
+    // Where nothing moves there is nothing to report either.
+    slots.layout.has_status &= !is_idle(problem);
     let traffic = match &problem.payload {
         Payload::Tokens(tokens) => Some(Traffic {
             tokens: tokens.clone(),

@@ -141,7 +141,12 @@ pub(in crate::algorithms) fn exchange(
                 copies.between(rank, peer)
             };
             if !range.is_empty() {
-                send(0, 0, peer, ChunkRange::span(range.start, range.len() as u32));
+                send(
+                    0,
+                    0,
+                    peer,
+                    ChunkRange::span(range.start, range.len() as u32),
+                );
             }
         }
         return;
