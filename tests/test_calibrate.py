@@ -230,7 +230,8 @@ def test_flows_see_links_and_no_library() -> None:
         (read(rank_list="a b"), ArgumentError, "endpoints separated by spaces"),
         (read(collective="all_reduc"), ArgumentError, "did you mean all_reduce"),
         (read(collective="all_reduce"), UnsupportedError, "remote-read.*has no all_reduce"),
-        (read(library=["NCCL", "HCCL", "HCCL", "HCCL"]), ArgumentError, "hccl, nccl"),
+        (read(library=["NCCL", "CANN EP", "NCCL", "NCCL"]), ArgumentError, "rows of cann-ep, nccl"),
+        (read(library=["NCCL", None, "NCCL", "NCCL"]), ArgumentError, "row 1: names no library"),
         (read(fabric="hgx_a100"), ArgumentError, "rows of fabric hgx_a100.*'cm384'"),
         (read(collective="dispatch"), ArgumentError, "tokens_per_rank must be given"),
     ],
@@ -255,6 +256,23 @@ def test_what_makes_a_fit_doubtful_is_warned_of() -> None:
     assert contradictory[1:] == ["the rows do not determine hop_us; their priors decide"]
     assert warned_of(read().head(1))[0] == "fewer rows (1) than parameters (3)"
     assert "taken as hccl" in warned_of(read(library="MPICH"))[0]
+
+
+def test_rows_of_other_machines_and_libraries_are_left_out_and_counted() -> None:
+    expected = fitted("cm384", "HCCL")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibration = cm.calibrate(CM384, measured.PUBLISHED, folds=0)
+    assert calibration.parameters == expected.parameters
+    # 31 rows are of CM384, 15 of them of HCCL (reference/fidelity.md 3).
+    total = len(measured.PUBLISHED)
+    told = [str(each.message) for each in caught]
+    assert told[0] == f"{total - 31} of {total} rows are of other fabrics, and left out"
+    assert told[1].startswith("16 of 31 rows are of other libraries than hccl, and left out")
+    chosen = cm.calibrate(CM384, measured.rows("cm384", ""), library="remote-read", folds=0)
+    assert chosen.provenance.rows == 4
+    with pytest.raises(ArgumentError, match="library='nccl', but the rows are of hccl"):
+        cm.calibrate(CM384, measured.rows("cm384", "HCCL"), library="nccl")
 
 
 def test_a_calibration_is_of_one_fabric() -> None:

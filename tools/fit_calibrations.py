@@ -1,4 +1,4 @@
-"""Fits the calibrations that ship, from tests/data, and writes them into the package.
+"""Fits the calibrations that ship to the measurements that ship, and writes them.
 
 Run it after a change of the cost model or of the data: `python tools/fit_calibrations.py`.
 """
@@ -15,9 +15,7 @@ from cm_collectives.measure.libraries import Library, named, tuning_of
 
 ROOT = Path(__file__).parents[1]
 INTO = ROOT / "python" / "cm_collectives" / "measure" / "calibrations"
-TEXT = {"rank_list": pl.String, "note": pl.String}
-COLLECTIVES = pl.read_csv(ROOT / "tests/data/measured_collectives.csv", schema_overrides=TEXT)
-EXPERTS = pl.read_csv(ROOT / "tests/data/measured_moe.csv", schema_overrides=TEXT)
+MEASURED = cm.measurements()
 
 # Fabric, library, rows to predict each from the others, what to know before using it.
 FITS = (
@@ -44,11 +42,7 @@ TRANSFERS = (
 def rows_of(fabric: str, library: Library) -> pl.DataFrame:
     """Return the measurements of a library on a machine."""
     its = pl.col("library").str.contains(f"(?i){library.pattern}")
-    return next(
-        rows
-        for frame in (COLLECTIVES, EXPERTS)
-        if not (rows := frame.filter(its, pl.col("fabric") == fabric)).is_empty()
-    )
+    return MEASURED.filter(its, pl.col("fabric") == fabric)
 
 
 def noted(calibration: cm.Calibration, note: str) -> cm.Calibration:

@@ -31,6 +31,7 @@ from .measure.calibrate import calibrate
 from .measure.calibration import Calibration
 from .measure.hccl_test import read_hccl_test
 from .measure.nccl_tests import read_nccl_tests
+from .measure.published import measurements
 from .measure.shipped import calibrations
 from .measure.validate import summary, validate
 from .moe import Moe, moe
@@ -66,6 +67,7 @@ __all__ = [
     "compare",
     "failures",
     "grid",
+    "measurements",
     "moe",
     "over_seeds",
     "presets",

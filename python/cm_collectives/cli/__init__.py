@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cm_collectives.errors import ArgumentError, CmError, SpecError, UnsupportedError
 
-from . import algorithms, compare, fabric, perf, report, sweep, tune, verify
+from . import algorithms, calibrate, compare, fabric, perf, report, sweep, tune, validate, verify
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -60,7 +60,18 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"cm-collectives {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (perf, compare, sweep, tune, report, fabric, algorithms, verify):
+    for command in (
+        perf,
+        compare,
+        sweep,
+        tune,
+        validate,
+        calibrate,
+        report,
+        fabric,
+        algorithms,
+        verify,
+    ):
         command.add_to(commands)
     return parser
 

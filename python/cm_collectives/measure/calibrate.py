@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cm_collectives import _core
-from cm_collectives.arguments import integer, text
+from cm_collectives.arguments import integer
 from cm_collectives.errors import ArgumentError, CalibrationWarning
 from cm_collectives.fabric import Fabric
 from cm_collectives.frames import collected
 
 from . import fit, rows
 from .calibration import DETERMINED, Calibration, Errors, Fitted, Provenance, Seen
-from .libraries import MEMORY, Library, Prior, Tuning, default_of, named, priors_of, tuning_of
+from .selection import own_rows, tuning_for
+from .task import Task, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from .libraries import Tuning
     from .rows import Measured
 
 # Times of the same question that differ by more contradict each other.
@@ -52,8 +54,9 @@ def calibrate(
         `size_bytes` and `time_us`; of dispatch and combine instead of a size `tokens_per_rank`,
         `hidden`, `top_k`, `experts`, `bytes_per_token`. Optional: `fabric`, `library`, `source`.
     library : str, optional
-        "nccl", "hccl", "remote-read", "remote-write", "cann-ep", "deepep-ascend" or "tensorrt-llm";
-        otherwise what the rows say.
+        "nccl", "hccl", "remote-read", "remote-write", "cann-ep", "deepep-ascend" or "tensorrt-llm":
+        rows of others are left out. Otherwise what the rows say; of several the obvious one of the
+        fabric.
     tuning : sequence of float, optional
         For NCCL on a machine that is no preset: bus bandwidth, most of LL, most of LL128 (GB/s),
         efficiency of reduction in switches (or None), whether NVLink spans nodes.
@@ -70,16 +73,16 @@ def calibrate(
     Raises
     ------
     ArgumentError
-        If a column is missing, a value is outside its range, the rows are of another fabric or of
-        several libraries.
+        If a column is missing, a value is outside its range, no row is of the fabric and the
+        library, or it is not clear which library that is.
     UnsupportedError
         If the library has no such collective.
 
     Warns
     -----
     CalibrationWarning
-        If rows contradict each other, are fewer than the parameters that they speak of, or say
-        nothing about a parameter.
+        If rows contradict each other, are fewer than the parameters that they speak of, say nothing
+        about a parameter, or are left out because they are of other fabrics or libraries.
 
     Notes
     -----
@@ -107,12 +110,12 @@ def calibrate(
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
     n_folds = integer(folds, "folds", 0, 10**6)
     frame = collected(measurements, "measurements")
-    rows.of_fabric(frame, fabric.name)
-    measured = rows.take(fabric, frame)
-    chosen = _libraries(fabric, measured, library)
-    known = _tuning(fabric, chosen[0], tuning)
+    chosen, numbers = own_rows(fabric, frame, library)
+    measured = rows.take(fabric, frame[numbers], numbers=numbers)
+    frame = frame[numbers]
+    known = tuning_for(fabric, chosen[0], tuning)
     _warn_of_contradictions(measured)
-    task = _Task.of(fabric, measured, chosen, known)
+    task = Task.of(fabric, measured, chosen, known)
     solution = fit.solve(task.problem())
     _warn_of_silence(task, solution)
     left_out = _left_out(task, n_folds)
@@ -127,7 +130,7 @@ def calibrate(
             name: Fitted(float(value), float(sd), float(share))
             for name, value, sd, share in zip(
                 task.names,
-                _exp(solution.x),
+                values_of(solution.x),
                 solution.sd,
                 solution.information,
                 strict=True,
@@ -147,121 +150,7 @@ def calibrate(
     )
 
 
-class _Task(NamedTuple):
-    """What is fitted: forms in the order of the rows, and the parameters of their libraries."""
-
-    groups: list[tuple[_core.Forms, NDArray[np.int64]]]  # forms, and the rows that they are of
-    measured_us: NDArray[np.float64]
-    priors: dict[str, Prior]
-    regimes: list[str]
-
-    @staticmethod
-    def of(
-        fabric: Fabric, measured: list[Measured], libraries: list[Library], tuning: Tuning | None
-    ) -> _Task:
-        import numpy as np
-
-        line_GBs = fabric.core.summary()["scale_up_Bps"] / 1e9
-        priors: dict[str, Prior] = {}
-        groups = []
-        regimes = [""] * len(measured)
-        for library in libraries:
-            priors |= priors_of(library, tuning, line_GBs)
-            own = [i for i, row in enumerate(measured) if row.library in (library, None)]
-            base = fabric.core.calibrated(library.name, library.rule, tuning, [])
-            part = [measured[i] for i in own]
-            positions = [own[i] for i in rows.order(part)]
-            for forms in rows.forms(Fabric(base), part, library):
-                mine, positions = positions[: len(forms)], positions[len(forms) :]
-                groups.append((forms, np.array(mine, dtype=np.int64)))
-                for position, regime in zip(mine, forms.regimes, strict=True):
-                    regimes[position] = regime
-        times = np.array([row.time_us for row in measured])
-        return _Task(groups, times, priors, regimes)
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.priors)
-
-    def values(self, x: NDArray[np.float64]) -> list[float | None]:
-        named_values = dict(zip(self.priors, _exp(x), strict=True))
-        return [named_values.get(name) for name in _core.cost_parameters()["parameter"]]
-
-    def times_us(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        import numpy as np
-
-        values = self.values(x)
-        times = np.empty(len(self.measured_us))
-        for forms, positions in self.groups:
-            times[positions] = forms.times_us(values)
-        return times
-
-    def problem(self, keep: NDArray[np.int64] | None = None) -> fit.Problem:
-        """Return the fit of all rows, or of those to keep."""
-        import numpy as np
-
-        priors = list(self.priors.values())
-        centre = np.log([prior.centre for prior in priors])
-        sd = np.array([prior.sd for prior in priors])
-        high = np.minimum(centre + 4 * sd, np.log([prior.most for prior in priors]))
-        chosen = np.arange(len(self.measured_us)) if keep is None else keep
-        return fit.Problem(
-            lambda x: self.times_us(x)[chosen],
-            self.measured_us[chosen],
-            centre,
-            sd,
-            centre - 4 * sd,
-            high,
-        )
-
-
-def _exp(x: NDArray[np.float64]) -> list[float]:
-    import numpy as np
-
-    values: list[float] = np.exp(x).tolist()
-    return values
-
-
-def _libraries(fabric: Fabric, measured: list[Measured], given: str | None) -> list[Library]:
-    """Return the library of the rows; reads and writes of memory may come together."""
-    found = {row.library.name for row in measured if row.library is not None}
-    if given is not None:
-        library = named(text(given, "library"))
-        others = sorted(found - {library.name})
-        if others:
-            raise ArgumentError(
-                f"measurements: rows of library {', '.join(others)}, but library={given!r}"
-            )
-        return [library]
-    if not found:
-        default = default_of(fabric)
-        if default is None:
-            raise ArgumentError(
-                "measurements: no row names a library that is known, and the fabric has no "
-                "obvious one; give library="
-            )
-        _warn(f"no row names a library that is known; taken as {default.name}")
-        return [default]
-    if len(found) > 1 and not found <= MEMORY:
-        raise ArgumentError(
-            f"measurements: rows of libraries {', '.join(sorted(found))}; a calibration is of one: "
-            "filter them"
-        )
-    strangers = [row.place for row in measured if row.library is None]
-    if strangers:
-        raise ArgumentError(f"{strangers[0]}: names no library that is known; give library=")
-    return [named(name) for name in sorted(found)]
-
-
-def _tuning(fabric: Fabric, library: Library, given: object) -> Tuning | None:
-    if given is None:
-        return tuning_of(fabric, library)
-    if not isinstance(given, (tuple, list)) or len(given) != len(Tuning._fields):
-        raise ArgumentError(f"tuning must be {', '.join(Tuning._fields)}, got {given!r}")
-    return Tuning(*given)
-
-
-def _left_out(task: _Task, n_folds: int) -> NDArray[np.float64] | None:
+def _left_out(task: Task, n_folds: int) -> NDArray[np.float64] | None:
     """Return the relative error of each row, predicted from the other folds."""
     import random
 
@@ -311,7 +200,7 @@ def _distinct(frame: pl.DataFrame, column: str) -> tuple[str, ...]:
 
 def _residuals(
     frame: pl.DataFrame,
-    task: _Task,
+    task: Task,
     x: NDArray[np.float64],
     left_out: NDArray[np.float64] | None,
 ) -> pl.DataFrame:
@@ -352,7 +241,7 @@ def _warn_of_contradictions(measured: list[Measured]) -> None:
             )
 
 
-def _warn_of_silence(task: _Task, solution: fit.Solution) -> None:
+def _warn_of_silence(task: Task, solution: fit.Solution) -> None:
     silent = [
         name
         for name, share in zip(task.names, solution.information, strict=True)

@@ -12,6 +12,8 @@ from cm_collectives.frames import collected
 from .libraries import recognized
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from cm_collectives.fabric import Fabric
@@ -56,15 +58,21 @@ class Measured(NamedTuple):
         return self.moe.tokens_per_rank * self.moe.top_k * self.moe.bytes_per_token
 
 
-def take(fabric: Fabric, frame: object, what: str = "measurements") -> list[Measured]:
-    """Return the rows of a frame as measurements on a fabric."""
+def take(
+    fabric: Fabric,
+    frame: object,
+    what: str = "measurements",
+    *,
+    numbers: Sequence[int] | None = None,
+) -> list[Measured]:
+    """Return the rows of a frame as measurements on a fabric; `numbers` are theirs in messages."""
     rows = collected(frame, what)
     if rows.is_empty():
         raise ArgumentError(f"{what} must have at least one row, got none")
     if "time_us" not in rows.columns:
         raise ArgumentError(f"{what}: missing column 'time_us'; got {', '.join(rows.columns)}")
     return [
-        _measured(fabric, row, f"{what}, row {index}")
+        _measured(fabric, row, f"{what}, row {index if numbers is None else numbers[index]}")
         for index, row in enumerate(rows.iter_rows(named=True))
     ]
 

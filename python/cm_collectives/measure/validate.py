@@ -94,7 +94,8 @@ def validate(
     for machine, positions in _by_fabric(fabric, frame):
         part = frame[positions]
         machines = _Machines(machine, fitted)
-        for position, row in zip(positions, rows.take(machine, part), strict=True):
+        taken = rows.take(machine, part, numbers=positions)
+        for position, row in zip(positions, taken, strict=True):
             answers[position] = machines.predict(row, adds_framework)
     ordered = [answers[position] for position in range(len(frame))]
     _warn(ordered)

@@ -12,7 +12,7 @@ use cm_core::cost::{Calibration, Parameter, Parameters, Regime, Tuning};
 use cm_core::error::Error;
 use cm_core::explain::explain;
 use cm_core::fabric::{Fabric, Params, presets};
-use cm_core::question::{Choice, Question};
+use cm_core::question::{Choice, Contest, Extent, Question};
 use cm_core::simulate::{EngineKind, Simulation};
 
 use Collective::{AllGather, AllReduce, AllToAll, ReduceScatter, SendRecv};
@@ -284,6 +284,24 @@ fn bounds_and_plans_agree_with_runs() {
             assert_eq!(planned.digest().unwrap(), written.digest().unwrap());
             asked.settings.engine = EngineKind::Bound;
             assert!(run(&asked).time_ps() <= planned.time_ps());
+        }
+    }
+}
+
+#[test]
+fn leaving_rivals_out_changes_no_winner_of_a_contest() {
+    for fabric in [h100(), hccl()] {
+        for collective in [AllReduce, AllGather, AllToAll] {
+            for size_bytes in [4096, 1 << 20, 1 << 26] {
+                let asked = question(&fabric, collective, 8, Payload::Bytes(size_bytes));
+                let pruned = Contest::hold(&asked, Extent::Winner, None).unwrap();
+                let full = Contest::hold(&asked, Extent::All, None).unwrap();
+                assert_eq!(pruned.winner, full.winner, "{collective:?} {size_bytes}");
+                let times = [&pruned, &full].map(|contest| contest.simulation.time_ps());
+                assert_eq!(times[0], times[1]);
+                // No algorithm beats the contest, so the library's choice does not either.
+                assert!(times[1] <= run(&asked).time_ps());
+            }
         }
     }
 }

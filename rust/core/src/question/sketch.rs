@@ -30,7 +30,7 @@ pub(super) fn at_least_ps(
     if routing.per_occurrence() || algorithm.is_in_network() {
         return Ok(0);
     }
-    let fabric = &*question.fabric;
+    let fabric = &**question.wires();
     let nodes = fabric.rank_nodes(&question.endpoints)?;
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     let floor = algorithm.floor(problem);

@@ -42,6 +42,8 @@ const NVLS_US: f64 = 25.0;
 /// Of the bus, beside the efficiency of the machine.
 const NVLS_SHARE: f64 = 5.0 / 6.0;
 const NVLS_MIN_RANKS: u64 = 5;
+/// Assumed: with eight its two halves overlap to 1/8, and the kernel stays slower than the links.
+const NVLS_CHUNKS: i64 = 8;
 /// `NCCL_P2P_LL_THRESHOLD`: bytes to one peer.
 const PAIR_LL_BYTES: u64 = 16384;
 
@@ -99,7 +101,8 @@ impl Rule for Nccl {
             consider(ring_us(situation, protocol), ring.by(regime));
         }
         if let Some(time_us) = nvls_us(situation) {
-            consider(time_us, Ruling::new("NVLS", "nvls").by(Regime::Switch));
+            let nvls = Ruling::new("NVLS", "nvls").by(Regime::Switch);
+            consider(time_us, nvls.with_int("chunks", NVLS_CHUNKS));
         }
         let is_spread = n_cards(situation) == 1 && n_domains(situation) > 1;
         if is_spread && matches!(collective, AllGather | ReduceScatter) {

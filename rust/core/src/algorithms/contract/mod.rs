@@ -8,10 +8,12 @@ mod error;
 mod floor;
 mod fold;
 mod groups;
+mod lanes;
 mod options;
 mod orbits;
 mod plan;
 mod tokens;
+pub(super) mod two_trees;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
@@ -27,6 +29,7 @@ pub(super) use blockwise::{
 pub(super) use floor::{path_from, up_and_down};
 pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
+pub(super) use lanes::Lanes;
 pub(super) use options::{CHUNKS, default_chunks};
 pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 
