@@ -118,6 +118,8 @@ fn dispatch(problem: &Problem, rank: RankId, program: &mut Program) {
     }
     // What it forwards: its own tokens, and those of the ranks of its place on other nodes.
     let n_steps = window.n_steps(tokens);
+    // What a combine has at the origin is there already when the sum begins.
+    let copies_local = copies_local(problem) && problem.collective == Collective::Dispatch;
     let size = groups[home].len();
     for (x, group) in groups.iter().enumerate() {
         let forwarded = group.iter().enumerate().filter(|&(l, &source)| {
@@ -134,7 +136,7 @@ fn dispatch(problem: &Problem, rank: RankId, program: &mut Program) {
                 for &end in copies.ends(token) {
                     if end != rank && group_of[end.index()] == home {
                         program.send(n_steps + step, end, ChunkRange::one(token));
-                    } else if end == rank && source == rank && copies_local(problem) {
+                    } else if end == rank && source == rank && copies_local {
                         program.local(n_steps + step, ChunkRange::one(token));
                     }
                 }

@@ -149,10 +149,7 @@ impl Program {
         for send in &mut self.sends[first..] {
             send.step = base + (n_steps - 1 - (send.step - base));
             std::mem::swap(&mut send.src, &mut send.dst);
-            // What is done in place is done in place backward too.
-            if send.op != Op::Local {
-                send.op = op;
-            }
+            send.op = op;
         }
     }
 
