@@ -11,6 +11,7 @@ sharing without rounding, and integer picoseconds at every border.
 979591837
 """
 
+from . import expr
 from ._core import __version__
 from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
@@ -65,6 +66,7 @@ __all__ = [
     "calibrate",
     "calibrations",
     "compare",
+    "expr",
     "failures",
     "grid",
     "measurements",
