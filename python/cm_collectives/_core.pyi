@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Settings",
+    "Tokens",
     "__version__",
     "algorithms",
     "build_info",
