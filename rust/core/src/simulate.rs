@@ -88,7 +88,8 @@ impl Settings {
         Ok(check_memory(n_transfers, each, self.memory_limit_bytes)?)
     }
 
-    fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
+    /// What bounds a run.
+    pub fn limits<'a>(&self, cancel: Option<&'a AtomicBool>) -> Limits<'a> {
         Limits {
             events: self.event_limit,
             until_ps: None,
@@ -426,7 +427,8 @@ impl Simulation {
         })
     }
 
-    fn planned(&self) -> Option<&Planned> {
+    /// The plan that it ran by, if it did.
+    pub fn planned(&self) -> Option<&Planned> {
         match &self.work {
             Work::Jobs(jobs) => match &jobs[..] {
                 [
@@ -622,7 +624,8 @@ fn is_in_network(algorithm: &str) -> bool {
     algorithms::lookup(algorithm).is_ok_and(algorithms::Algorithm::is_in_network)
 }
 
-fn fits(time_ps: u128) -> Result<u64, Error> {
+/// A time that a signed 64-bit column holds.
+pub(crate) fn fits(time_ps: u128) -> Result<u64, Error> {
     let fits = i64::try_from(time_ps).map(|time| time as u64);
     fits.map_err(|_| Error::TimeOverflow { time_ps })
 }
