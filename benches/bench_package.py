@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -109,6 +110,40 @@ def test_importing_the_package(benchmark: BenchmarkFixture, line: Line) -> None:
 
     timed(benchmark, run, rounds=20)
     line("import cm_collectives", sorted(seconds)[len(seconds) // 2] * 1e3, 60, "ms")
+
+
+def table(collective: str, algorithm: str, rows: int) -> pl.DataFrame:
+    """Return one question over 768 dies at many sizes, none of which divides evenly."""
+    sizes = pl.int_range(1, rows + 1, eager=True) * 7919 % 2**33
+    return pl.select(
+        fabric=pl.lit("cm384"),
+        collective=pl.lit(collective),
+        algorithm=pl.lit(algorithm),
+        ranks=pl.lit(768),
+        size_bytes=sizes,
+    )
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_a_sweep_on_one_core(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    scenarios = table(collective, algorithm, 100_000)
+    seconds = timed(benchmark, lambda: cm.sweep(scenarios, threads=1), rounds=3)
+    what = f"sweep row, {collective} {algorithm}, {ranks} ranks, one core"
+    line(what, seconds / len(scenarios) * 1e6, 5, "us")
+
+
+def test_a_sweep_into_a_directory(
+    benchmark: BenchmarkFixture, line: Line, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scenarios = table("all_reduce", "ring", 500_000)
+
+    def run() -> None:
+        cm.sweep(scenarios.lazy(), out=tmp_path_factory.mktemp("sweep"), progress=False)
+
+    seconds = timed(benchmark, run, rounds=3)
+    line("sweep row into Parquet parts, all cores", seconds / len(scenarios) * 1e6, 10, "us")
 
 
 def test_a_remembered_query(benchmark: BenchmarkFixture, line: Line) -> None:

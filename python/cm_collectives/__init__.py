@@ -11,6 +11,7 @@ sharing without rounding, and integer picoseconds at every border.
 979591837
 """
 
+from . import expr
 from ._core import __version__
 from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
@@ -34,6 +35,7 @@ from .measure.nccl_tests import read_nccl_tests
 from .measure.published import measurements
 from .measure.shipped import calibrations
 from .measure.validate import summary, validate
+from .moe import Moe, moe
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
@@ -51,6 +53,7 @@ __all__ = [
     "Fabric",
     "Job",
     "LimitError",
+    "Moe",
     "Result",
     "Schedule",
     "SpecError",
@@ -63,9 +66,11 @@ __all__ = [
     "calibrate",
     "calibrations",
     "compare",
+    "expr",
     "failures",
     "grid",
     "measurements",
+    "moe",
     "over_seeds",
     "presets",
     "read_hccl_test",

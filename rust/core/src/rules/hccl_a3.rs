@@ -28,6 +28,9 @@ impl Rule for HcclA3 {
 
     fn decide(&self, situation: &Situation) -> Option<Ruling> {
         let collective = situation.collective;
+        if collective.moves_tokens() {
+            return None;
+        }
         if self.aiv && takes_vector_cores(situation) {
             return Some(mesh("AIV mesh", collective).by(Regime::Direct));
         }
