@@ -93,6 +93,7 @@ class Fabric:
     def calibrated(
         self, library: str, rule: str, tuning: _Tuning | None, parameters: list[tuple[str, float]]
     ) -> Fabric: ...
+    def uncalibrated(self) -> Fabric: ...
     def calibration(
         self,
     ) -> tuple[str, str, _Tuning | None, list[tuple[str, float]]] | None: ...
@@ -254,6 +255,8 @@ class Run:
     @property
     def is_in_network(self) -> bool: ...  # whether switches reduced or multicast
     def max_utilisation(self) -> float: ...  # of the busiest link
+    @property
+    def charged(self) -> list[tuple[str, str, int, int]]: ...  # collective, regime, ranks, size
     # job, the schedule's columns (src and dst are ranks), src_endpoint, dst_endpoint, released_ps,
     # served_ps, arrived_ps; of flows: row, src, dst, size_bytes, released_ps, served_ps, arrived_ps
     def transfers(self) -> _Columns: ...

@@ -345,6 +345,7 @@ def _simulate_collective(
         run.routing,
         question.collective,
         question.payload.volume_bytes,
+        fabric.calibration,
     )
     return Result(asked, partial(_run_question, fabric, question, starts, run))
 
@@ -372,6 +373,7 @@ def _simulate_jobs(fabric: Fabric, jobs: Sequence[Job], run: Settings) -> Result
         run.routing,
         None if only is None else only.collective,
         None if only is None else only.volume_bytes,
+        fabric.calibration,
     )
     return Result(asked, partial(_run_jobs, fabric, placed, run))
 

@@ -217,7 +217,7 @@ pub fn sent_bytes(schedule: &Schedule, sizes: &ChunkSizes) -> f64 {
 }
 
 /// The size in the sense of nccl-tests; of an all-to-all with counts the most that one rank sends.
-fn size_bytes(outline: &Outline) -> u64 {
+pub fn size_bytes(outline: &Outline) -> u64 {
     let whole = |range| {
         let (numerator, denominator) = outline.sizes.size_of(range);
         numerator.div_ceil(denominator.into()) as u64

@@ -369,6 +369,23 @@ impl PyRun {
         option_dict(py, &self.options)
     }
 
+    /// Collective, regime, ranks and size of each job that its library was charged for.
+    #[getter]
+    fn charged(&self) -> Vec<(&'static str, &'static str, u32, u64)> {
+        let jobs: &[PlacedJob] = match self.simulation.work() {
+            Work::Jobs(jobs) => jobs,
+            Work::Flows(_) => &[],
+        };
+        let each = jobs.iter().zip(self.simulation.charges());
+        let told = each.filter_map(|(job, charge)| {
+            let (outline, regime) = (job.outline(), charge.as_ref()?.regime);
+            let size_bytes = cm_core::charge::size_bytes(&outline);
+            let collective = outline.collective.name();
+            Some((collective, regime.name(), outline.n_ranks, size_bytes))
+        });
+        told.collect()
+    }
+
     /// Columns of all transfers, or of all flows.
     fn transfers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let simulation = &self.simulation;
