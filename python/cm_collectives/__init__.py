@@ -35,6 +35,7 @@ from .measure.nccl_tests import read_nccl_tests
 from .measure.published import measurements
 from .measure.shipped import calibrations
 from .measure.validate import summary, validate
+from .moe import Moe, moe
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
@@ -52,6 +53,7 @@ __all__ = [
     "Fabric",
     "Job",
     "LimitError",
+    "Moe",
     "Result",
     "Schedule",
     "SpecError",
@@ -68,6 +70,7 @@ __all__ = [
     "failures",
     "grid",
     "measurements",
+    "moe",
     "over_seeds",
     "presets",
     "read_hccl_test",

@@ -31,6 +31,7 @@ pub mod report;
 pub mod rules;
 pub mod schedule;
 pub mod simulate;
+pub mod splitmix;
 pub mod suggest;
 pub mod sweep;
 pub mod team;
