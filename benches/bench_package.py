@@ -5,11 +5,13 @@ its promise, and their ratio. Wall time depends on what else the machine does, s
 fails here; the gate on regressions is the instruction counts of `rust/core/benches`.
 """
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -153,3 +155,29 @@ def test_a_remembered_query(benchmark: BenchmarkFixture, line: Line) -> None:
     benchmark(query)
     assert benchmark.stats is not None, "run with --benchmark-enable"
     line("a repeated cost query", benchmark.stats.stats.median * 1e6, 2, "us")
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_another_size_of_a_known_question(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    sizes = itertools.count(SIZE)
+    benchmark(
+        lambda: FABRIC.time_s(collective, size_bytes=next(sizes), ranks=ranks, algorithm=algorithm)
+    )
+    assert benchmark.stats is not None, "run with --benchmark-enable"
+    what = f"{collective} {algorithm}, {ranks} ranks: another size"
+    line(what, benchmark.stats.stats.median * 1e6, 10, "us")
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_a_million_sizes_of_one_question(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    sizes = np.arange(SIZE, SIZE + 10**6)
+
+    def query() -> None:
+        FABRIC.times_s(collective, sizes, ranks=ranks, algorithm=algorithm)
+
+    what = f"{collective} {algorithm}, {ranks} ranks: 10^6 sizes"
+    line(what, timed(benchmark, query, rounds=3), 1, "s")

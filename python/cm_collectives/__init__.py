@@ -40,6 +40,7 @@ from .result import Certificate, Result
 from .seeds import over_seeds
 from .simulate import Job, simulate, simulate_flows
 from .sweep import sweep
+from .tables import write_tables
 from .team import Team
 from .tune import tune
 from .versions import show_versions
@@ -86,4 +87,5 @@ __all__ = [
     "tune",
     "validate",
     "winners",
+    "write_tables",
 ]

@@ -338,6 +338,9 @@ class Case:
         split: str,
         settings: Settings,
     ) -> Self: ...
+    @property
+    def n_ranks(self) -> int: ...
+    def time_ps(self, size_bytes: int | None) -> int: ...  # whatever size it was made with
 
 # which: the case of each row; sizes_bytes: -1 for none. Returns time_ps, bound_ps (-1 for none),
 # max_utilisation, and words as numbers (algorithm_used, bottleneck, error) into lists ..._words

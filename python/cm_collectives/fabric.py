@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex
 
 from . import _core
-from .arguments import algorithm_options, ask, endpoints, integer, size_array, text
+from .arguments import (
+    WITHOUT_SIZE,
+    algorithm_options,
+    ask,
+    endpoints,
+    integer,
+    payload,
+    size_array,
+    text,
+)
 from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
 from .frames import Column, collected, from_frame, to_frame
 from .team import Team
@@ -32,6 +41,9 @@ MAX_LINKS = 2**32 - 1
 
 # Answers that a fabric remembers; at about 200 bytes each, 13 MB.
 MEMO_SIZE = 65_536
+
+# Questions that it remembers, whatever their size; at 4 bytes per rank and 1 kB, 2 MB.
+CASES_SIZE = 512
 
 _LINK_COLUMNS = (
     Column("src", "text"),
@@ -107,6 +119,13 @@ class _Memo(Protocol):
     def cache_clear(self) -> None: ...
 
 
+class _Cases(Protocol):
+    """What `functools.lru_cache` makes of `_open_case`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> _core.Case: ...  # noqa: ANN401
+    def cache_clear(self) -> None: ...
+
+
 class CacheInfo(NamedTuple):
     """How a fabric's memory of answers is used, as `functools.lru_cache` reports it."""
 
@@ -129,9 +148,18 @@ class Fabric:
     32
     """
 
-    __slots__ = ("__weakref__", "_calibration", "_frames", "_memo", "_recipe", "core")
+    __slots__ = (
+        "__weakref__",
+        "_calibration",
+        "_cases",
+        "_frames",
+        "_memo",
+        "_recipe",
+        "core",
+    )
 
     core: _core.Fabric
+    _cases: _Cases
     _memo: _Memo
 
     def __init__(
@@ -146,7 +174,8 @@ class Fabric:
         self._frames: dict[str, pl.DataFrame] = {}
         # typed: True must not find the answer for 1. The closure holds the core object and not the
         # fabric, so that a fabric is freed as soon as nobody needs it.
-        self._memo = lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, core))
+        self._cases = lru_cache(CASES_SIZE, typed=True)(partial(_open_case, core))
+        self._memo = lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, core, self._cases))
 
     @staticmethod
     def preset(name: str, **params: SupportsIndex | str) -> Fabric:
@@ -681,13 +710,13 @@ class Fabric:
         1000000000
         """
         if isinstance(ranks, list) or hasattr(ranks, "tolist"):
-            ranks = tuple(endpoints(ranks, self.n_endpoints))
+            ranks = _rank_key(ranks, self.n_endpoints)
         try:
             return self._memo(collective, size_bytes, ranks, algorithm, **question)
         except TypeError:
             if _are_hashable(size_bytes, *question.values()):
                 raise
-        return _time_ps(self.core, collective, size_bytes, ranks, algorithm, **question)
+        return _asked_once_ps(self.core, collective, size_bytes, ranks, algorithm, **question)
 
     def time_s(
         self,
@@ -761,14 +790,12 @@ class Fabric:
         array([0.   , 0.001])
         """
         sizes = size_array(sizes_bytes)
-        asked = ask(
-            self.n_endpoints,
-            collective,
-            {"size_bytes": 0, "ranks": ranks, "algorithm": algorithm, **question},
-        )
-        if asked.question.payload.size_bytes is None or asked.start_ps != [0]:
-            raise ArgumentError("times_s takes neither counts nor start_ps; use time_s")
-        case = asked.question.case(self.core, asked.settings.core())
+        if collective == WITHOUT_SIZE or not _ONE_SIZE.isdisjoint(question):
+            raise ArgumentError(
+                f"times_s asks for many sizes, so it takes no {WITHOUT_SIZE} and none of "
+                f"{', '.join(sorted(_ONE_SIZE))}; use time_s"
+            )
+        case = _open_case(self.core, collective, ranks, algorithm, **question)
         n_threads = None if threads is None else integer(threads, "threads", 1, 2**16)
         times = _core.times_ps(case, sizes.ravel(), n_threads)
         seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
@@ -788,7 +815,7 @@ class Fabric:
         return CacheInfo(info.hits, info.misses, MEMO_SIZE, info.currsize)
 
     def cache_clear(self) -> None:
-        """Forget the answers of `time_ps` and `time_s`.
+        """Forget the answers of `time_ps` and `time_s`, and the questions.
 
         Examples
         --------
@@ -798,6 +825,7 @@ class Fabric:
         0
         """
         self._memo.cache_clear()
+        self._cases.cache_clear()
 
     def __eq__(self, other: object) -> bool:
         """Compare by content."""
@@ -808,9 +836,9 @@ class Fabric:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle a preset by its name, so that it comes back shared; others by content."""
+        """Pickle a preset by its name, others by content; an equal one here comes back."""
         if self._recipe is None:
-            return Fabric, (self.core, None, self._calibration)
+            return _from_content, (self._calibration, self.digest, *self.core.__reduce__())
         return _from_recipe, self._recipe
 
     def __repr__(self) -> str:
@@ -825,6 +853,7 @@ class Fabric:
 
 # Equal presets are one object, whatever the spelling of their parameters.
 _shared: dict[str, Fabric] = {}
+_unpickled: dict[tuple[str, Calibration | None], Fabric] = {}
 _sharing = threading.Lock()
 
 
@@ -846,6 +875,28 @@ def _make_preset(name: str, params: Mapping[str, object]) -> Fabric:
         fabric = Fabric(fitted.core, (name, checked | {"library": library}), fitted.calibration)
     with _sharing:
         return _shared.setdefault(fabric.core.digest, fabric)
+
+
+# Fabrics that came by pickle, kept for the next task that brings an equal one: its answers are then
+# known, and nothing is built again.
+UNPICKLED_SIZE = 16
+
+
+def _from_content(
+    calibration: Calibration | None,
+    digest: str,
+    build: Callable[..., _core.Fabric],
+    args: tuple[Any, ...],
+) -> Fabric:
+    key = (digest, calibration)
+    with _sharing:
+        known = _unpickled.pop(key, None)
+    fabric = Fabric(build(*args), None, calibration) if known is None else known
+    with _sharing:
+        fabric = _unpickled.setdefault(key, fabric)
+        while len(_unpickled) > UNPICKLED_SIZE:
+            del _unpickled[next(iter(_unpickled))]
+    return fabric
 
 
 def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:
@@ -902,7 +953,46 @@ def _without_nulls(values: NDArray[np.int64] | list[int | None]) -> NDArray[np.i
     return values
 
 
-def _time_ps(
+# What says more than how many bytes there are, or says it for one size only.
+_ONE_SIZE = frozenset(("counts", "moe", "per_rank_bytes", "size_bytes", "start_ps"))
+
+
+def _open_case(
+    core: _core.Fabric,
+    collective: object,
+    ranks: object,
+    algorithm: object,
+    **keywords: Any,  # noqa: ANN401
+) -> _core.Case:
+    """Return the question that `keywords` ask, ready for any size."""
+    size_bytes = None if collective == WITHOUT_SIZE else 0
+    asked = ask(
+        core.n_endpoints,
+        collective,
+        {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords},
+    )
+    return asked.question.case(core, asked.settings.core())
+
+
+def _time_ps(  # noqa: PLR0917 - lru_cache is fastest with positions
+    core: _core.Fabric,
+    cases: _Cases,
+    collective: str,
+    size_bytes: object,
+    ranks: object,
+    algorithm: object,
+    **keywords: Any,  # noqa: ANN401
+) -> int:
+    per_rank_bytes = keywords.pop("per_rank_bytes", None)
+    if not _ONE_SIZE.isdisjoint(keywords):
+        keywords["per_rank_bytes"] = per_rank_bytes
+        return _asked_once_ps(core, collective, size_bytes, ranks, algorithm, **keywords)
+    case = cases(collective, ranks, algorithm, **keywords)
+    asked = payload(collective, case.n_ranks, size_bytes, per_rank_bytes)
+    return case.time_ps(asked.size_bytes)
+
+
+def _asked_once_ps(
     core: _core.Fabric,
     collective: object,
     size_bytes: object,
@@ -916,6 +1006,17 @@ def _time_ps(
         {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords},
     )
     return asked.run(core).time_ps
+
+
+def _rank_key(ranks: Any, n_endpoints: int) -> tuple[int, ...]:  # noqa: ANN401
+    """Return a list or an array of ranks as a key, checked unless it is plain.
+
+    Plain integers are checked where the key is new; a bool or a NumPy integer among them would be
+    equal to one, so it is found here.
+    """
+    if isinstance(ranks, list) and set(map(type, ranks)) == {int}:
+        return tuple(ranks)
+    return tuple(endpoints(ranks, n_endpoints))
 
 
 def _are_hashable(*values: object) -> bool:

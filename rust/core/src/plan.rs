@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::algorithms::{self, Algorithm, PlanError};
 use crate::collective::{Collective, Options, Payload, Problem, Split};
-use crate::engine::fluid::EngineError;
+use crate::engine::fluid::{EngineError, Limits};
+use crate::engine::ladder::Rung;
 use crate::engine::layers::{self, Layers, Prepared};
 use crate::error::Error;
 use crate::fabric::Fabric;
@@ -254,6 +255,37 @@ impl Plan {
         &self.prepared
     }
 
+    /// The sizes of the operations for chunks of these sizes: one per distinct size, in bytes.
+    fn sizes(&self, chunk_sizes: &ChunkSizes) -> Vec<(u128, u64)> {
+        let each = self.chunks_of_size.iter();
+        each.map(|&count| chunk_sizes.size_of_chunks(count))
+            .collect()
+    }
+
+    /// When the last rank of a problem is through that differs from the plan's in the number of
+    /// bytes only, in picoseconds.
+    pub fn time_ps(
+        &self,
+        problem: &Problem,
+        limits: Limits,
+        rung: Rung,
+    ) -> Result<i128, EngineError> {
+        let sizes = self.sizes(&self.chunk_sizes(problem));
+        let solved = self.prepared.solve(&sizes, limits, rung)?;
+        Ok(solved.last_arrival_ps(&self.placement.workload))
+    }
+
+    /// Whether [`Self::time_ps`] takes microseconds: of at most so many operations, or known from
+    /// another size.
+    pub fn is_quick(&self, problem: &Problem, n_ops: usize) -> bool {
+        self.prepared.n_ops() <= n_ops
+            || (self.prepared).knows(&self.sizes(&self.chunk_sizes(problem)))
+    }
+
+    fn chunk_sizes(&self, problem: &Problem) -> ChunkSizes {
+        ChunkSizes::of(problem, self.orbits.representatives().n_chunks())
+    }
+
     /// The schedule by representatives, of some size.
     pub fn orbits(&self) -> &OrbitSchedule {
         &self.orbits
@@ -287,8 +319,7 @@ pub struct Planned {
 impl Planned {
     /// The plan of a recipe for the recipe's own size.
     pub fn new(recipe: Recipe, plan: Arc<Plan>) -> Self {
-        let n_chunks = plan.orbits.representatives().n_chunks();
-        let chunk_sizes = ChunkSizes::of(&recipe.problem(), n_chunks);
+        let chunk_sizes = plan.chunk_sizes(&recipe.problem());
         Self {
             recipe,
             plan,
@@ -300,6 +331,11 @@ impl Planned {
     /// The plan.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The plan, for other sizes.
+    pub fn into_plan(self) -> Arc<Plan> {
+        self.plan
     }
 
     /// What the schedule is about.
@@ -317,9 +353,7 @@ impl Planned {
 
     /// The sizes of the plan's operations: one per distinct size, in bytes.
     pub fn sizes(&self) -> Vec<(u128, u64)> {
-        let each = self.plan.chunks_of_size.iter();
-        each.map(|&count| self.chunk_sizes.size_of_chunks(count))
-            .collect()
+        self.plan.sizes(&self.chunk_sizes)
     }
 
     /// The placement with these sizes.

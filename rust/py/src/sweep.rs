@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use cm_core::question::Question;
+use cm_core::question::{OpenQuestion, Question};
 use cm_core::sweep::{Answers, Row};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyRuntimeError;
@@ -16,13 +16,19 @@ use crate::columns::{Columns, snapshot, to_array};
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::interrupt::{Progress, interruptible};
-use crate::schedule::Counts;
+use crate::schedule::{Counts, payload};
 use crate::simulate::{PySettings, question};
 
 /// One scenario of a batch, checked.
 #[pyclass(frozen, name = "Case", module = "cm_collectives._core")]
 pub(crate) struct PyCase {
-    pub(crate) question: Question,
+    open: Arc<OpenQuestion>,
+}
+
+impl PyCase {
+    pub(crate) fn question(&self) -> &Question {
+        self.open.question()
+    }
 }
 
 #[pymethods]
@@ -57,7 +63,29 @@ impl PyCase {
             vec![0],
             settings,
         )?;
-        Ok(Self { question })
+        Ok(Self {
+            open: Arc::new(OpenQuestion::new(question)),
+        })
+    }
+
+    #[getter]
+    fn n_ranks(&self) -> usize {
+        self.question().endpoints.len()
+    }
+
+    /// The time for another number of bytes.
+    #[pyo3(signature = (size_bytes))]
+    fn time_ps(&self, py: Python<'_>, size_bytes: Option<u64>) -> PyResult<u64> {
+        let payload = payload(py, size_bytes, None)?;
+        // What takes microseconds needs no thread that can be interrupted.
+        let quick = py.detach(|| self.open.quick_time_ps(payload.clone()));
+        let time = if let Some(time) = quick {
+            time
+        } else {
+            let open = self.open.clone();
+            interruptible(py, move |cancel| open.time_ps(payload, Some(cancel)), None)?
+        };
+        time.map_err(|error| raise(py, error))
     }
 }
 
@@ -177,7 +205,7 @@ pub(crate) fn sweep<'py>(
     on_progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let rows = rows(py, cases.len(), &which, &sizes_bytes)?;
-    let questions = cases.iter().map(|case| case.get().question.clone());
+    let questions = cases.iter().map(|case| case.get().question().clone());
     let answers = answers(py, questions.collect(), rows, threads, on_progress.as_ref())?;
     let (mut algorithms, mut bottlenecks, mut errors) =
         (Words::default(), Words::default(), Words::default());
@@ -219,7 +247,7 @@ pub(crate) fn sweep<'py>(
         .done())
 }
 
-/// The same question at many sizes; the first error is raised.
+/// The same question at many sizes; the error of the first size that has one is raised.
 #[pyfunction]
 #[pyo3(signature = (case, sizes_bytes, threads=None))]
 pub(crate) fn times_ps<'py>(
@@ -228,22 +256,23 @@ pub(crate) fn times_ps<'py>(
     sizes_bytes: PyReadonlyArray1<'py, i64>,
     threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let mut rows = Vec::with_capacity(sizes_bytes.len()?);
+    let mut sizes = Vec::with_capacity(sizes_bytes.len()?);
     for size in snapshot(&sizes_bytes) {
-        let size = u64::try_from(size)
-            .map_err(|_| argument(py, format!("size_bytes must be at least 0, got {size}")))?;
-        rows.push(Row {
-            question: 0,
-            size_bytes: Some(size),
-        });
+        let size = u64::try_from(size);
+        sizes.push(size.map_err(|_| argument(py, "size_bytes must be at least 0".to_owned()))?);
     }
-    let answers = answers(py, vec![case.question.clone()], rows, threads, None)?;
-    let mut times = Vec::with_capacity(answers.of_row.len());
-    for &index in &answers.of_row {
-        match &answers.distinct[index as usize] {
-            Ok(answer) => times.push(answer.time_ps as i64),
-            Err(error) => return Err(raise(py, (**error).clone())),
-        }
-    }
-    Ok(to_array(py, times))
+    let (pool, open) = (pool(py, threads)?, case.open.clone());
+    let times = interruptible(
+        py,
+        move |cancel| pool.install(|| cm_core::sweep::times_ps(&open, &sizes, cancel)),
+        None,
+    )?;
+    let times = times.map_err(|error| raise(py, error))?;
+    Ok(to_array(
+        py,
+        times
+            .into_iter()
+            .map(|time| time as i64)
+            .collect::<Vec<_>>(),
+    ))
 }

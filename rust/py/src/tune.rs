@@ -25,7 +25,7 @@ pub(crate) fn tune<'py>(
 ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyList>)> {
     let questions: Vec<Question> = cases
         .iter()
-        .map(|case| case.get().question.clone())
+        .map(|case| case.get().question().clone())
         .collect();
     let extent = if exhaustive {
         Extent::All

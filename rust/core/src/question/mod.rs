@@ -1,10 +1,12 @@
 //! A question: one collective on one fabric, answered by a named algorithm or the fastest one.
 
 mod contest;
+mod open;
 mod pace;
 mod sketch;
 
 pub use contest::{Contest, Extent, Rival};
+pub use open::OpenQuestion;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

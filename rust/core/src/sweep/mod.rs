@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::collective::Payload;
 use crate::engine::fluid::EngineError;
 use crate::error::Error;
-use crate::question::{Contest, Extent, Question, Rival};
+use crate::question::{Contest, Extent, OpenQuestion, Question, Rival};
 use crate::report;
 use crate::simulate::Simulation;
 use gauge::Gauge;
@@ -161,6 +161,28 @@ fn in_full(
     };
     let answered = open(cancel).and_then(|()| question.answer(Some(cancel)));
     Ok(answered.map_err(Box::new)?.simulation)
+}
+
+/// When the last rank is through, for each number of bytes, on the current thread pool.
+///
+/// # Errors
+/// That of the first size that has one.
+pub fn times_ps(
+    asked: &OpenQuestion,
+    sizes_bytes: &[u64],
+    cancel: &AtomicBool,
+) -> Result<Vec<u64>, Error> {
+    let time_ps = |&size_bytes: &u64| {
+        open(cancel)?;
+        asked.time_ps(Payload::Bytes(size_bytes), Some(cancel))
+    };
+    // Collected before the first error is looked for, so that it is the first by position; boxed,
+    // because an error is much larger than a time.
+    let times = sizes_bytes
+        .par_iter()
+        .map(|size| time_ps(size).map_err(Box::new));
+    let times: Result<Vec<u64>, Box<Error>> = times.collect::<Vec<_>>().into_iter().collect();
+    times.map_err(|error| *error)
 }
 
 /// Holds a contest for each question, likewise, and gives its rivals.

@@ -6,7 +6,9 @@
 //! by the recurrence, it answers for all sizes between which no comparison turns round, so that many
 //! questions cost one multiplication. The answers are the same whatever was asked before.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
 
 use super::solved::Engine;
 use super::{Layers, Solved, collapsed};
@@ -23,8 +25,9 @@ pub struct Prepared {
     /// One operation per class, or the workload itself.
     simulated: Workload,
     looped: Option<Arc<Looped>>,
-    /// What was asked before, the latest last.
-    pieces: Mutex<Vec<Arc<Piece>>>,
+    /// What was asked before. Nobody waits for anybody here: in a forked child the other threads do
+    /// not exist any more.
+    pieces: [OnceBox<Arc<Piece>>; MAX_PIECES],
 }
 
 /// Pieces kept; the sizes of a collective fall into a handful.
@@ -41,7 +44,7 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
         partition,
         simulated,
         looped: looped.flatten().map(Arc::new),
-        pieces: Mutex::default(),
+        pieces: Default::default(),
     }
 }
 
@@ -82,6 +85,17 @@ impl Prepared {
         })
     }
 
+    /// Whether the answer for these sizes follows from an earlier one.
+    pub fn knows(&self, sizes: &[(u128, u64)]) -> bool {
+        let looped = self.looped.as_ref();
+        looped.is_some_and(|looped| self.known(looped, sizes).is_some())
+    }
+
+    fn known(&self, looped: &Arc<Looped>, sizes: &[(u128, u64)]) -> Option<Evaluated> {
+        let mut known = self.pieces.iter().map_while(OnceBox::get);
+        known.find_map(|piece| Evaluated::of_piece(looped, piece, sizes))
+    }
+
     fn recurrence(
         &self,
         sizes: &[(u128, u64)],
@@ -90,25 +104,24 @@ impl Prepared {
         let Some(looped) = &self.looped else {
             return Ok(None);
         };
-        let known = self.pieces.lock().expect("no holder of this lock panics");
-        let answer = |piece: &Arc<Piece>| Evaluated::of_piece(looped, piece, sizes);
-        if let Some(run) = known.iter().rev().find_map(answer) {
+        if let Some(run) = self.known(looped, sizes) {
             return within(run, limits).map(Some);
         }
-        drop(known);
         let Some(piece) = Piece::of(looped, sizes, limits)?.map(Arc::new) else {
             return Ok(None);
         };
-        let Some(run) = answer(&piece) else {
+        let Some(run) = Evaluated::of_piece(looped, &piece, sizes) else {
             let times = repeat::solve(looped, sizes, limits)?;
             let run = times.map(|times| Evaluated::whole(looped.clone(), times));
             return Ok(run.map(|run| Engine::Recurrence(Box::new(run))));
         };
-        let mut known = self.pieces.lock().expect("no holder of this lock panics");
-        if known.len() == MAX_PIECES {
-            known.remove(0);
+        let mut piece = Box::new(piece);
+        for place in &self.pieces {
+            match place.set(piece) {
+                Ok(()) => break,
+                Err(refused) => piece = refused,
+            }
         }
-        known.push(piece);
         within(run, limits).map(Some)
     }
 }

@@ -1,0 +1,113 @@
+"""Cost queries: the answers of `simulate`, remembered, wherever they are asked."""
+
+import multiprocessing
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cm_collectives as cm
+
+FABRIC = cm.Fabric.preset("cm384", nodes=4)
+
+# Loops, events, several operations per class, no plan (a tree), the fastest, no size.
+QUESTIONS: list[dict[str, Any]] = [
+    {"collective": "all_reduce", "algorithm": "ring", "ranks": 64},
+    {"collective": "all_to_all", "algorithm": "direct", "ranks": 48},
+    {"collective": "all_gather", "algorithm": "nhr", "ranks": 12},
+    {"collective": "broadcast", "algorithm": "binomial_tree", "ranks": 7, "root": 3},
+    {"collective": "all_reduce", "ranks": 4},
+    {"collective": "reduce_scatter", "algorithm": "ring", "ranks": [9, 3, 1, 60]},
+    {"collective": "all_reduce", "algorithm": "ring", "ranks": 8, "engine": "bound"},
+    {"collective": "all_reduce", "algorithm": "ring", "ranks": 8, "start_ps": 5},
+]
+SIZES = [1, 17, 4096, 10**6 + 1, 0, 2**33]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=str)
+def test_a_query_gives_the_time_of_simulate_whatever_was_asked_before(
+    question: dict[str, Any],
+) -> None:
+    fabric = FABRIC.degrade({})
+    for size in SIZES:
+        expected = cm.simulate(fabric, **question, size_bytes=size).time_ps
+        assert fabric.time_ps(**question, size_bytes=size) == expected
+    if "start_ps" not in question:
+        several = fabric.times_s(**question, sizes_bytes=SIZES)
+        scalars = [fabric.time_s(**question, size_bytes=size) for size in SIZES]
+        assert several.tolist() == scalars
+
+
+def test_what_one_rank_has_is_another_way_to_say_the_size() -> None:
+    whole = FABRIC.time_ps("all_gather", 4096, ranks=8, algorithm="ring")
+    assert FABRIC.time_ps("all_gather", per_rank_bytes=512, ranks=8, algorithm="ring") == whole
+
+
+def test_a_bad_size_is_refused_where_a_good_one_was_answered() -> None:
+    fabric = FABRIC.degrade({})
+    fabric.time_s("all_gather", 4096, ranks=8, algorithm="ring")
+    for size, kind in [(-1, cm.ArgumentError), (1.5, cm.ArgumentError), (True, cm.ArgumentError)]:
+        with pytest.raises(kind, match="size_bytes"):
+            fabric.time_s("all_gather", size, ranks=8, algorithm="ring")
+    with pytest.raises(cm.ArgumentError, match="exactly one"):
+        fabric.time_s("all_gather", ranks=8, algorithm="ring")
+
+
+def test_a_list_of_ranks_is_checked_although_an_equal_one_was_answered() -> None:
+    fabric = FABRIC.degrade({})
+    known = fabric.time_s("all_gather", 4096, ranks=[0, 1, 2], algorithm="ring")
+    same = fabric.time_s("all_gather", 4096, ranks=np.array([0, 1, 2]), algorithm="ring")
+    assert same == known
+    for ranks in ([False, 1, 2], [0, 1, 1], [0, 1, 64], [0, 1, 2.0], []):
+        with pytest.raises(cm.ArgumentError, match="ranks"):
+            fabric.time_s("all_gather", 4096, ranks=ranks, algorithm="ring")  # type: ignore[arg-type]
+
+
+def test_a_fabric_comes_out_of_a_pickle_as_the_one_that_is_there() -> None:
+    degraded = FABRIC.degrade({"l2.0.0": 0.5})
+    content = pickle.dumps(degraded)
+    back = pickle.loads(content)  # noqa: S301
+    assert back == degraded
+    assert pickle.loads(content) is back  # noqa: S301
+    assert pickle.loads(pickle.dumps(FABRIC)) is FABRIC  # noqa: S301
+    back.time_s("all_gather", 4096, ranks=3)
+    assert pickle.loads(content).cache_info().currsize == 1  # noqa: S301
+
+
+def _ask(fabric: cm.Fabric, size: int) -> float:
+    return fabric.time_s("all_reduce", size, ranks=16, algorithm="ring")
+
+
+def _ask_many(fabric: cm.Fabric) -> list[float]:
+    return [_ask(fabric, size) for size in (1, 4096, 10**6)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_give_the_same_answers(method: str) -> None:
+    fabric = FABRIC.degrade({"l2.0.0": 0.5})
+    expected = _ask_many(fabric)  # the parent's plans and threads are there before the fork
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(_ask_many, [fabric] * 3) == [expected] * 3
+
+
+def test_a_child_forked_while_other_threads_ask_answers() -> None:
+    fabric = FABRIC.degrade({"l2.0.0": 0.25})
+    stop = threading.Event()
+
+    def ask_on() -> None:
+        size = 0
+        while not stop.is_set():
+            size += 1
+            _ask(fabric, size)
+
+    asker = threading.Thread(target=ask_on)
+    asker.start()
+    try:
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            answers = pool.map_async(_ask_many, [fabric] * 4).get(timeout=60)
+    finally:
+        stop.set()
+        asker.join()
+    assert answers == [_ask_many(fabric)] * 4
