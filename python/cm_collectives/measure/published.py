@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ def _read() -> pl.DataFrame:
     import polars as pl
 
     text = {"rank_list": pl.String, "note": pl.String, "time_us": pl.Float64}
+    from importlib.resources import files  # 15 ms that an import need not take
+
     folder = files(__package__).joinpath("data")
     plain, experts = (
         pl.read_csv(folder.joinpath(name).read_bytes(), schema_overrides=text) for name in _FILES
