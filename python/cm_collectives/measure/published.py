@@ -36,11 +36,11 @@ def measurements() -> pl.DataFrame:
 
 @lru_cache(maxsize=1)
 def _read() -> pl.DataFrame:
+    from importlib.resources import files  # 15 ms that `import cm_collectives` need not take
+
     import polars as pl
 
     text = {"rank_list": pl.String, "note": pl.String, "time_us": pl.Float64}
-    from importlib.resources import files  # 15 ms that an import need not take
-
     folder = files(__package__).joinpath("data")
     plain, experts = (
         pl.read_csv(folder.joinpath(name).read_bytes(), schema_overrides=text) for name in _FILES

@@ -19,7 +19,7 @@ _SUFFIX = ".toml"
 
 def _folder() -> dict[str, str]:
     """Return the texts of all files, by "fabric.library"."""
-    from importlib.resources import files  # 15 ms that an import need not take
+    from importlib.resources import files  # 15 ms that `import cm_collectives` need not take
 
     found = sorted(files(__package__).joinpath("calibrations").iterdir(), key=lambda f: f.name)
     return {
