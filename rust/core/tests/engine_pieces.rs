@@ -101,7 +101,9 @@ fn workload((rates, routes): &Machine, ops: &[Op]) -> Workload {
     }
     for (crossed, latency_ps, software_ps) in routes {
         let mut seen = BTreeSet::new();
-        let shares = crossed.iter().filter(|(resource, _)| seen.insert(*resource));
+        let shares = crossed
+            .iter()
+            .filter(|(resource, _)| seen.insert(*resource));
         let shares: Vec<_> = shares.map(|&(r, weight)| (r as u32, weight, 3)).collect();
         builder.route(shares, *latency_ps, *software_ps);
     }
@@ -238,7 +240,9 @@ fn every_preset_answers_other_sizes_as_if_asked_alone() {
             (Collective::AllGather, "direct", 16),
             (Collective::ReduceScatter, "two_shot", 8),
         ] {
-            let Some(n) = [n, 8, 4].into_iter().find(|&n| n <= fabric.endpoints().len() as u32)
+            let Some(n) = [n, 8, 4]
+                .into_iter()
+                .find(|&n| n <= fabric.endpoints().len() as u32)
             else {
                 continue;
             };
