@@ -191,6 +191,27 @@ fn a_piece_ends_where_two_events_change_places() {
     assert_eq!(piece_ps(&piece, &other), None);
 }
 
+/// 6 bytes on a resource of 1 B/s, and 6 more there from 6 s on, when the first have just ended; behind
+/// the first, 9 bytes on a resource of their own. At half the sizes the first end at 3 s, before the
+/// others start: what happened at once at m = 1 does not at any other factor.
+#[test]
+fn a_tie_of_one_size_alone_is_not_taken_to_others() {
+    let mut builder = WorkloadBuilder::default();
+    let (shared, own) = (builder.resource(1), builder.resource(1));
+    let on_shared = builder.route([(shared, 1, 1)], 0, 0);
+    let on_own = builder.route([(own, 1, 1)], 0, 0);
+    builder.op(on_shared, (6, 1), 0, [], []);
+    builder.op(on_shared, (6, 1), 6_000_000_000_000, [], []);
+    builder.op(on_own, (9, 1), 0, [0], []);
+    let workload = builder.build().unwrap();
+    let piece = Ending::of(&workload, LIMITS).unwrap().unwrap();
+    assert_eq!(piece_ps(&piece, &workload.sizes), Some(15_000_000_000_000));
+    for factor in [(1, 2), (2, 1), (999_999_999, 1_000_000_000)] {
+        assert_eq!(piece_ps(&piece, &resized(&workload, factor).sizes), None);
+    }
+    assert_eq!(run_ps(&resized(&workload, (1, 2))), 9_000_000_000_000);
+}
+
 #[test]
 fn after_some_runs_no_further_one_is_needed() {
     let workload = two_ends();
