@@ -827,7 +827,7 @@ class Fabric:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle a preset by its name, others by content; an equal one of the process comes back."""
         if self._recipe is None:
-            return _from_content, (self.digest, self._calibration, *self.core.__reduce__())
+            return _from_content, (self._calibration, self.digest, *self.core.__reduce__())
         return _from_recipe, self._recipe
 
     def __repr__(self) -> str:
@@ -842,7 +842,7 @@ class Fabric:
 
 # Equal presets are one object, whatever the spelling of their parameters.
 _shared: dict[str, Fabric] = {}
-_unpickled: dict[str, Fabric] = {}
+_unpickled: dict[tuple[str, Calibration | None], Fabric] = {}
 _sharing = threading.Lock()
 
 
@@ -872,17 +872,17 @@ UNPICKLED_SIZE = 16
 
 
 def _from_content(
-    digest: str,
     calibration: Calibration | None,
+    digest: str,
     build: Callable[..., _core.Fabric],
     args: tuple[Any, ...],
 ) -> Fabric:
+    key = (digest, calibration)
     with _sharing:
-        known = _unpickled.pop(digest, None)
-    if known is None or known.calibration != calibration:
-        known = Fabric(build(*args), None, calibration)
+        known = _unpickled.pop(key, None)
+    fabric = Fabric(build(*args), None, calibration) if known is None else known
     with _sharing:
-        fabric = _unpickled.setdefault(digest, known)
+        fabric = _unpickled.setdefault(key, fabric)
         while len(_unpickled) > UNPICKLED_SIZE:
             del _unpickled[next(iter(_unpickled))]
     return fabric

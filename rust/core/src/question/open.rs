@@ -11,7 +11,7 @@ use once_cell::race::OnceBox;
 use super::{Choice, QUICK_OPS, Question};
 use crate::collective::{Payload, Problem};
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::plan::{Plan, Planned};
 use crate::simulate::{EngineKind, fits};
 
 /// A question whose payload is still open.
@@ -112,7 +112,7 @@ impl OpenQuestion {
         let question = self.with(payload.clone());
         question.check()?;
         let planned = question.planned(algorithm, &question.options)?;
-        let plan = planned.map(|planned| planned.into_plan());
+        let plan = planned.map(Planned::into_plan);
         Ok(self.plan.get_or_init(|| Box::new(plan)).as_deref())
     }
 }
