@@ -36,6 +36,7 @@ from .measure.shipped import calibrations
 from .measure.validate import summary, validate
 from .result import Certificate, Result
 from .seeds import over_seeds
+from .session import Session
 from .simulate import Job, simulate, simulate_flows
 from .sweep import sweep
 from .team import Team
@@ -53,6 +54,7 @@ __all__ = [
     "LimitError",
     "Result",
     "Schedule",
+    "Session",
     "SpecError",
     "SweepError",
     "Team",

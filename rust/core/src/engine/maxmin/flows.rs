@@ -2,6 +2,8 @@
 //!
 //! Both solvers work on this one table, so that either may take over from the other.
 
+use std::borrow::Cow;
+
 use crate::csr::Csr;
 use crate::engine::workload::{Incidence, Workload};
 
@@ -29,9 +31,10 @@ struct Flow {
 }
 
 /// All active flows, by slot; slots are used again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Flows<'w> {
-    routes: &'w Csr<Incidence>,
+    /// A workload's, or those that have been added so far.
+    routes: Cow<'w, Csr<Incidence>>,
     slots: Vec<Flow>,
     free: Vec<u32>,
     active: Vec<u32>,
@@ -45,13 +48,54 @@ pub(super) struct Flows<'w> {
 impl<'w> Flows<'w> {
     pub(super) fn new(workload: &'w Workload) -> Self {
         Self {
-            routes: &workload.routes,
+            routes: Cow::Borrowed(&workload.routes),
             slots: Vec::new(),
             free: Vec::new(),
             active: Vec::new(),
             members: vec![Vec::new(); workload.capacities.len()],
             places: Vec::new(),
             stride: workload.routes.rows().map(<[_]>::len).max().unwrap_or(0),
+        }
+    }
+
+    /// No flows on no resources yet.
+    pub(super) fn open() -> Self {
+        Self {
+            routes: Cow::Owned(Csr::default()),
+            slots: Vec::new(),
+            free: Vec::new(),
+            active: Vec::new(),
+            members: Vec::new(),
+            places: Vec::new(),
+            stride: 0,
+        }
+    }
+
+    pub(super) fn add_resource(&mut self) {
+        self.members.push(Vec::new());
+    }
+
+    /// Adds a route; a longer one than all before moves the slots apart.
+    pub(super) fn add_route(&mut self, route: impl IntoIterator<Item = Incidence>) {
+        let routes = self.routes.to_mut();
+        routes.push_row(route);
+        let length = routes.row(routes.n_rows() - 1).len();
+        if length > self.stride {
+            let mut places = vec![0; self.slots.len() * length];
+            for slot in 0..self.slots.len() {
+                let old = &self.places[slot * self.stride..(slot + 1) * self.stride];
+                places[slot * length..][..self.stride].copy_from_slice(old);
+            }
+            (self.places, self.stride) = (places, length);
+        }
+    }
+
+    /// Multiplies all weights on a resource.
+    pub(super) fn rescale(&mut self, resource: u32, factor: u64) {
+        for incidence in self.routes.to_mut().items_mut() {
+            if incidence.resource == resource {
+                incidence.weight *= factor;
+            }
         }
     }
 
@@ -88,7 +132,8 @@ impl<'w> Flows<'w> {
     /// Removes a flow.
     pub(super) fn leave(&mut self, slot: u32) {
         let at = slot as usize * self.stride;
-        for (place, incidence) in self.route(slot).iter().enumerate() {
+        let route = self.routes.row(self.slots[slot as usize].route as usize);
+        for (place, incidence) in route.iter().enumerate() {
             let members = &mut self.members[incidence.resource as usize];
             let position = self.places[at + place];
             members.swap_remove(position as usize);
@@ -108,7 +153,8 @@ impl<'w> Flows<'w> {
     pub(super) fn assign(&mut self, slot: u32, bottleneck: u32) {
         self.slots[slot as usize].bottleneck = bottleneck;
         let at = slot as usize * self.stride;
-        for (place, incidence) in self.route(slot).iter().enumerate() {
+        let route = self.routes.row(self.slots[slot as usize].route as usize);
+        for (place, incidence) in route.iter().enumerate() {
             let position = self.places[at + place] as usize;
             self.members[incidence.resource as usize][position].bottleneck = bottleneck;
         }
@@ -134,7 +180,7 @@ impl<'w> Flows<'w> {
 
     /// The resources that a flow crosses.
     #[inline]
-    pub(super) fn route(&self, slot: u32) -> &'w [Incidence] {
+    pub(super) fn route(&self, slot: u32) -> &[Incidence] {
         self.routes.row(self.slots[slot as usize].route as usize)
     }
 

@@ -56,7 +56,7 @@ const MANY_ARRIVALS: usize = 64;
 const ARRIVALS_SHARE: usize = 8;
 
 /// The solver; what it repairs is the [`Allocation`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Levels<N: Number> {
     /// Lane per resource, and the resource of each lane in use.
     lane: Vec<u32>,
@@ -379,7 +379,8 @@ impl<N: Number> Levels<N> {
     /// the least room: a guess, which the repair mends.
     fn admit(&mut self, all: &mut Allocation<'_, N>, slot: u32) {
         let mut best: Option<(usize, f64)> = None;
-        for incidence in all.flows.route(slot) {
+        for place in 0..all.flows.route(slot).len() {
+            let incidence = all.flows.route(slot)[place];
             let lane = self.lane[incidence.resource as usize] as usize;
             let (chunk, at) = split(lane);
             let room = (self.capacities[lane] - self.loads[chunk][at]) / incidence.weight as f64;
