@@ -332,10 +332,12 @@ class Case:
     def n_ranks(self) -> int: ...
     def time_ps(self, size_bytes: int | None) -> int: ...  # whatever size it was made with
 
-# time_ps, bound_ps (-1 for none), algorithm_used, bottleneck, max_utilisation, error; a None case
-# gives a row without values
+# which: the case of each row; sizes_bytes: -1 for none. Returns time_ps, bound_ps (-1 for none),
+# max_utilisation, and words as numbers (algorithm_used, bottleneck, error) into lists ..._words
 def sweep(
-    cases: list[Case | None],
+    cases: list[Case],
+    which: NDArray[np.int64],
+    sizes_bytes: NDArray[np.int64],
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> _Columns: ...

@@ -531,13 +531,19 @@ class Schedule:
         """Counts that need no fabric.
 
         `steps`, `transfers`, `critical_path` (transfers one behind the other; int), `bytes_sent`
-        and `bytes_received` (float64 arrays with one value per rank; chunks are fractions).
+        and `bytes_received` (float64 arrays with one value per rank; chunks are fractions). For
+        collectives that add (None for others): `bitwise_equal_across_ranks`, whether all ranks add
+        with the same brackets and so get the same bits (floating-point addition commutes and does
+        not associate), and `order_preserving`, whether sums only join neighboring runs of ranks,
+        as an operation needs that does not commute.
 
         Examples
         --------
         >>> s = cm.schedule("all_reduce", "ring", ranks=4, size_bytes=400)
         >>> s.stats["bytes_sent"].tolist()  # 2(n-1)/n * 400 each
         [600.0, 600.0, 600.0, 600.0]
+        >>> s.stats["bitwise_equal_across_ranks"], s.stats["order_preserving"]
+        (True, False)
         """
         return self.core.stats()
 

@@ -89,13 +89,18 @@ def collected(frame: object, what: str) -> pl.DataFrame:
 
 
 def from_frame(
-    frame: object, what: str, columns: Sequence[Column], *, others: bool = False
+    frame: object,
+    what: str,
+    columns: Sequence[Column],
+    *,
+    others: bool = False,
+    first_row: int = 0,
 ) -> Columns:
     """Check a caller's frame against `columns` and take it apart.
 
     Columns that are absent and not required are left out. Unless `others` is set, a column that is
     not listed is an error, so that a misspelled optional column is not lost in silence. Nulls stay
-    in list form (None), and only in nullable columns.
+    in list form (None), and only in nullable columns. Errors count rows from `first_row`.
     """
     frame = collected(frame, what)
     known = {column.name for column in columns}
@@ -103,7 +108,7 @@ def from_frame(
     if unknown and not others:
         raise ArgumentError(f"{what}: unknown column {unknown[0]!r}; allowed: {_names(columns)}")
     return {
-        column.name: _values(frame[column.name], column, what)
+        column.name: _values(frame[column.name], column, what, first_row)
         for column in columns
         if _present(frame, column, what, columns)
     }
@@ -122,7 +127,7 @@ def _names(columns: Sequence[Column]) -> str:
     return ", ".join(column.name for column in columns)
 
 
-def _values(series: pl.Series, column: Column, what: str) -> Any:  # noqa: ANN401
+def _values(series: pl.Series, column: Column, what: str, first_row: int) -> Any:  # noqa: ANN401
     """Return one checked column: a NumPy array, or a list where the kind or a null asks for it."""
     import polars as pl
 
@@ -131,18 +136,18 @@ def _values(series: pl.Series, column: Column, what: str) -> Any:  # noqa: ANN40
         return [None] * len(series)
     _check_kind(series, column.kind, place)
     if series.null_count() > 0 and not column.nullable:
-        row = series.is_null().arg_true()[0]
+        row = first_row + series.is_null().arg_true()[0]
         raise ArgumentError(f"{place} is null in row {row}")
     if column.kind in ("integers", "texts"):
         inner = series.explode(empty_as_null=False)
         if inner.null_count() > 0:
             row = next(i for i, items in enumerate(series) if items is not None and None in items)
-            raise ArgumentError(f"{place} has a null inside the list of row {row}")
+            raise ArgumentError(f"{place} has a null inside the list of row {first_row + row}")
         return series.to_list()
     if column.kind == "text":
         return series.cast(pl.String).to_list()
     if column.kind == "integer":
-        series = _as_int64(series, place)
+        series = _as_int64(series, place, first_row)
     if series.null_count() > 0:
         return series.to_list()
     return series.rechunk().to_numpy()
@@ -173,13 +178,14 @@ def _check_kind(series: pl.Series, kind: str, place: str) -> None:
         raise ArgumentError(f"{place} must hold {wanted[kind]}, got dtype {dtype}")
 
 
-def _as_int64(series: pl.Series, place: str) -> pl.Series:
+def _as_int64(series: pl.Series, place: str, first_row: int) -> pl.Series:
     import polars as pl
 
     cast = series.cast(pl.Int64, strict=False)
     lost = (cast.is_null() & series.is_not_null()).arg_true()
     if len(lost) > 0:
+        row = first_row + lost[0]
         raise ArgumentError(
-            f"{place} has {series[lost[0]]} in row {lost[0]}; the largest value is 2^63 - 1"
+            f"{place} has {series[lost[0]]} in row {row}; the largest value is 2^63 - 1"
         )
     return cast

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from . import _core
-from .arguments import KEYWORDS, WITHOUT_SIZE, ask, flag, integer
+from .arguments import flag, integer
 from .errors import ArgumentError, CmError
-from .fabric import PS_PER_S, Fabric
-from .frames import Column, collected, from_frame
+from .fabric import PS_PER_S
+from .frames import collected
 from .progress import reporter
-from .result import algbw, busbw, efficiency
+from .scenarios import NO_SIZE, RESULT_COLUMNS, Scenarios
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Executor
     from os import PathLike
 
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
-    from .arguments import Asked
+    from .fabric import Fabric
     from .progress import Progress
-
-RESULT_COLUMNS = (
-    "time_ps",
-    "time_s",
-    "algbw_Bps",
-    "busbw_Bps",
-    "bound_ps",
-    "efficiency",
-    "algorithm_used",
-    "bottleneck",
-    "max_utilisation",
-    "error",
-)
+    from .scenarios import Question
 
 MAX_THREADS = 2**16
 
@@ -192,258 +182,152 @@ def answers(
     first_row: int = 0,
 ) -> pl.DataFrame:
     """Return a frame of scenarios with its answers; errors count rows from `first_row`."""
-    rows = _rows(frame, fabrics, first_row)
-    batch = answer(rows, threads=threads, report=report)
+    scenarios = Scenarios.of(frame, fabrics, first_row)
+    answered = answer(scenarios, threads=threads, report=report)
     if on_error == "raise":
-        raise_first(rows, batch, first_row)
-    return frame.hstack(_result_frame(rows, batch))
+        raise_first(scenarios, answered, first_row)
+    return frame.hstack(answered)
 
 
-class Row(NamedTuple):
-    """One scenario, checked; or the reason why it is none."""
-
-    fabric: Fabric | None
-    asked: Asked | None
-    case: _core.Case | None
-    error: CmError | None
-
-
-class Batch(NamedTuple):
-    """Answers of a batch, one value per row; None where there is none."""
-
-    time_ps: list[int | None]
-    bound_ps: list[int | None]
-    algorithm_used: list[str | None]
-    bottleneck: list[str | None]
-    max_utilisation: list[float | None]
-    error: list[str | None]
-
-
-def answer(rows: list[Row], *, threads: int | None = None, report: Progress | None = None) -> Batch:
-    """Return the answers to checked scenarios."""
+def answer(
+    scenarios: Scenarios, *, threads: int | None = None, report: Progress | None = None
+) -> pl.DataFrame:
+    """Return the answers to checked scenarios, one row each."""
     n_threads = None if threads is None else integer(threads, "threads", 1, MAX_THREADS)
     if report is not None:
-        report(0, len(rows))
-    columns = _core.sweep([row.case for row in rows], n_threads, report)
-    errors = [
-        str(row.error) if row.error is not None else message or None
-        for row, message in zip(rows, columns["error"], strict=True)
-    ]
-
-    def known(name: str) -> list[Any]:
-        values = columns[name]
-        values = values if isinstance(values, list) else values.tolist()
-        return [
-            None if error is not None else value
-            for value, error in zip(values, errors, strict=True)
-        ]
-
-    return Batch(
-        time_ps=known("time_ps"),
-        bound_ps=known("bound_ps"),
-        algorithm_used=known("algorithm_used"),
-        bottleneck=[name or None for name in known("bottleneck")],
-        max_utilisation=known("max_utilisation"),
-        error=errors,
+        report(0, len(scenarios.which))
+    valid, errors = _valid(scenarios)
+    cases = [question.case for question in scenarios.questions if question.case is not None]
+    # Only questions that have a case are numbered.
+    number = _cumulated([question.case is not None for question in scenarios.questions])
+    answered = _core.sweep(
+        cases, number[scenarios.which[valid]], scenarios.sizes[valid], n_threads, report
     )
+    return _result_frame(scenarios, _Columns(valid, answered), errors)
 
 
-def raise_first(rows: list[Row], batch: Batch, first_row: int = 0) -> None:
+def _valid(scenarios: Scenarios) -> tuple[NDArray[np.bool_], pl.Series]:
+    """Return which rows are scenarios, and the words for those that are none."""
+    import numpy as np
+    import polars as pl
+
+    words = [None if q.error is None else str(q.error) for q in scenarios.questions]
+    is_question = np.array([word is None for word in words], dtype=np.bool_)
+    valid = is_question[scenarios.which]
+    errors = pl.Series(words, dtype=pl.String).gather(scenarios.which)
+    rows = [row for row in scenarios.errors if valid[row]]
+    if rows:
+        valid[rows] = False
+        errors = errors.scatter(rows, [str(scenarios.errors[row]) for row in rows])
+    return valid, errors
+
+
+def _cumulated(flags: list[bool]) -> NDArray[np.int64]:
+    """Return how many flags are set before each."""
+    import numpy as np
+
+    counted = np.cumsum(flags, dtype=np.int64)
+    return counted - np.array(flags, dtype=np.int64)
+
+
+class _Columns:
+    """The columns of the extension, spread over all rows."""
+
+    def __init__(self, valid: NDArray[np.bool_], answered: dict[str, Any]) -> None:
+        self._valid = valid
+        self._all = bool(valid.all())
+        self._answered = answered
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Return a column of numbers, -1 or NaN where there is none."""
+        import numpy as np
+
+        values: NDArray[Any] = self._answered[name]
+        if self._all:
+            return values
+        spread = np.full(len(self._valid), -1, dtype=values.dtype)
+        spread[self._valid] = values
+        return spread
+
+    def words(self, name: str) -> pl.Series:
+        """Return a column of words, which the extension gives as numbers."""
+        import polars as pl
+
+        words = pl.Series(self._answered[f"{name}_words"], dtype=pl.String)
+        numbers = self.numbers(name)
+        return words.gather(_where(numbers >= 0, numbers))
+
+
+def _where(known: NDArray[np.bool_], values: NDArray[Any]) -> pl.Series:
+    """Return a column that is null where its values are not known."""
+    import polars as pl
+
+    series = pl.Series(values)
+    return series if known.all() else series.zip_with(pl.Series(known), series.clear(1))
+
+
+def raise_first(scenarios: Scenarios, answered: pl.DataFrame, first_row: int = 0) -> None:
     """Raise the error of the first row that has one, in its own class and with its row."""
-    for index, (row, message) in enumerate(zip(rows, batch.error, strict=True)):
-        if message is None:
-            continue
-        error = row.error or _error_of(row, message)
-        raise type(error)(f"row {first_row + index}: {error}") from row.error
+    failed = answered["error"].is_not_null().arg_true()
+    if len(failed) == 0:
+        return
+    row = failed[0]
+    error = _error_of(scenarios, row, answered["error"][row])
+    raise type(error)(f"row {first_row + row}: {error}") from error
 
 
-def _error_of(row: Row, message: str) -> CmError:
+def _error_of(scenarios: Scenarios, row: int, message: str) -> CmError:
     """Return the error of a scenario that failed in a batch, which keeps only the words.
 
     The same scenario alone fails in the same way, and tells its class.
     """
-    if row.fabric is not None and row.asked is not None:
+    question = scenarios.questions[scenarios.which[row]]
+    known = question.error or scenarios.errors.get(row)
+    if known is not None:
+        return known
+    if question.fabric is not None:
         try:
-            row.asked.run(row.fabric.core)
+            question.at(int(scenarios.sizes[row])).run(question.fabric.core)
         except CmError as error:
             return error
     return CmError(message)
 
 
-def _result_frame(rows: list[Row], batch: Batch) -> pl.DataFrame:
+def _result_frame(scenarios: Scenarios, columns: _Columns, errors: pl.Series) -> pl.DataFrame:
+    import numpy as np
     import polars as pl
 
-    speeds = [_bandwidths(row, time_ps) for row, time_ps in zip(rows, batch.time_ps, strict=True)]
-    efficiencies = [
-        None if time_ps is None or bound_ps is None else efficiency(bound_ps, time_ps)
-        for time_ps, bound_ps in zip(batch.time_ps, batch.bound_ps, strict=True)
-    ]
-    seconds = [None if time_ps is None else time_ps / PS_PER_S for time_ps in batch.time_ps]
+    factors = [_busbw_factor(question) for question in scenarios.questions]
+    factor = np.array(factors, dtype=np.float64)[scenarios.which]
+    size, time = scenarios.sizes, columns.numbers("time_ps")
+    bound, utilisation = columns.numbers("bound_ps"), columns.numbers("max_utilisation")
+    is_known, has_taken_time = time >= 0, time > 0
+    has_speed = has_taken_time & (size != NO_SIZE)
+    # In the words of `result`: NumPy divides as Python does, and gives the same bits.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        time_s = time / PS_PER_S
+        algbw = size / time_s
+        busbw = algbw * factor
+        efficiency = bound / time
     return pl.DataFrame(
         {
-            "time_ps": pl.Series(batch.time_ps, dtype=pl.Int64),
-            "time_s": pl.Series(seconds, dtype=pl.Float64),
-            "algbw_Bps": pl.Series([pair[0] for pair in speeds], dtype=pl.Float64),
-            "busbw_Bps": pl.Series([pair[1] for pair in speeds], dtype=pl.Float64),
-            "bound_ps": pl.Series(batch.bound_ps, dtype=pl.Int64),
-            "efficiency": pl.Series(efficiencies, dtype=pl.Float64),
-            "algorithm_used": pl.Series(batch.algorithm_used, dtype=pl.String),
-            "bottleneck": pl.Series(batch.bottleneck, dtype=pl.String),
-            "max_utilisation": pl.Series(batch.max_utilisation, dtype=pl.Float64),
-            "error": pl.Series(batch.error, dtype=pl.String),
+            "time_ps": _where(is_known, time),
+            "time_s": _where(is_known, time_s),
+            "algbw_Bps": _where(has_speed, algbw),
+            "busbw_Bps": _where(has_speed, busbw),
+            "bound_ps": _where(is_known, bound),
+            "efficiency": _where(has_taken_time, efficiency),
+            "algorithm_used": columns.words("algorithm_used"),
+            "bottleneck": columns.words("bottleneck"),
+            "max_utilisation": _where(is_known, utilisation),
+            "error": errors.zip_with(errors.is_not_null(), columns.words("error")),
         }
-    )
+    ).select(RESULT_COLUMNS)
 
 
-def _bandwidths(row: Row, time_ps: int | None) -> tuple[float | None, float | None]:
-    if row.asked is None or time_ps is None:
-        return None, None
-    question = row.asked.question
-    speed = algbw(question.payload.volume_bytes, time_ps)
-    return speed, busbw(speed, question.collective, len(question.endpoints))
-
-
-_DEFAULTED = ("algorithm", "routing", "engine", "seed", "root")
-
-
-def check_columns(frame: pl.DataFrame, first_row: int = 0) -> None:
-    """Refuse scenarios with a wrong or missing column, or a null where none may be."""
-    import polars as pl
-
-    taken = [name for name in frame.columns if name in RESULT_COLUMNS]
-    if taken:
-        raise ArgumentError(f"scenarios already have the result column {taken[0]!r}; drop it first")
-    columns = _scenario_columns(frame)
-    from_frame(frame.clear(), "scenarios", columns, others=True)
-    holes = {column.name: pl.col(column.name).is_null() for column in columns if column.required}
-    holes["size_bytes"] &= pl.col("collective") != WITHOUT_SIZE
-    for name, is_null in holes.items():
-        rows = frame.select(is_null).to_series().arg_true()
-        if len(rows) > 0:
-            row = first_row + rows[0]
-            raise ArgumentError(f"scenarios: column {name!r} is null in row {row}")
-
-
-def _rows(frame: pl.DataFrame, fabrics: Mapping[str, Fabric], first_row: int) -> list[Row]:
-    """Check the columns of all scenarios, then the values of each."""
-    check_columns(frame, first_row)
-    columns = from_frame(frame, "scenarios", _scenario_columns(frame), others=True)
-    columns = {name: _as_list(values) for name, values in columns.items()}
-    columns["degrade"] = _raw(frame, "degrade")
-    columns["options"] = _raw(frame, "options")
-    machines = _Machines(fabrics)
-    return [
-        _row(machines, {name: values[i] for name, values in columns.items()})
-        for i in range(len(frame))
-    ]
-
-
-def _row(machines: _Machines, scenario: Mapping[str, Any]) -> Row:
-    keywords = {name: scenario[name] for name in _DEFAULTED if scenario.get(name) is not None}
-    keywords["ranks"] = scenario["ranks"]
-    # A size of 0 may stand for "none", which a grid over collectives cannot say otherwise.
-    if scenario["collective"] != WITHOUT_SIZE or scenario["size_bytes"]:
-        keywords["size_bytes"] = scenario["size_bytes"]
-    try:
-        machine = machines.get(scenario["fabric"], _factors(scenario["degrade"]))
-        options = _options(scenario["options"])
-        asked = ask(machine.n_endpoints, scenario["collective"], keywords | options)
-        case = asked.question.case(machine.core, asked.settings.core())
-    except CmError as error:
-        return Row(None, None, None, error)
-    return Row(machine, asked, case, None)
-
-
-def _scenario_columns(frame: pl.DataFrame) -> list[Column]:
-    """Return what the scenarios must and may have; some columns have more than one form."""
-    import polars as pl
-
-    def dtype(name: str) -> pl.DataType | None:
-        return frame.schema.get(name)
-
-    lists = isinstance(dtype("ranks"), (pl.List, pl.Array))
-    size_dtype = dtype("size_bytes")
-    if size_dtype is not None and size_dtype.is_float():
-        size_kind = "number"
-    else:
-        size_kind = "text" if size_dtype == pl.String else "integer"
-    return [
-        Column("fabric", "text"),
-        Column("collective", "text"),
-        Column("ranks", "integers" if lists else "integer"),
-        Column("size_bytes", size_kind, nullable=True),
-        Column("algorithm", "text", required=False, nullable=True),
-        Column("routing", "text", required=False, nullable=True),
-        Column("engine", "text", required=False, nullable=True),
-        Column("seed", "integer", required=False, nullable=True),
-        Column("root", "integer", required=False, nullable=True),
-    ]
-
-
-def _as_list(values: Any) -> list[Any]:  # noqa: ANN401
-    return values if isinstance(values, list) else values.tolist()
-
-
-def _raw(frame: pl.DataFrame, name: str) -> list[Any]:
-    return frame[name].to_list() if name in frame.columns else [None] * len(frame)
-
-
-def _factors(value: object) -> dict[str, float]:
-    """Return the selectors and factors of one cell of the column `degrade`."""
-    if value is None or value == "":
-        return {}
-    if isinstance(value, str):
-        pairs = [part.rpartition("=") for part in value.split(",")]
-        try:
-            return {selector.strip(): float(factor) for selector, _, factor in pairs}
-        except ValueError:
-            raise ArgumentError(
-                f'degrade must be text like "l2.2.11=0.5,l2.3.*=0", got {value!r}'
-            ) from None
-    try:
-        return {each["selector"]: each["factor"] for each in value}  # type: ignore[attr-defined]
-    except (TypeError, KeyError):
-        raise ArgumentError(
-            f"degrade must be text or a list of structs with selector and factor, got {value!r}"
-        ) from None
-
-
-def _options(value: object) -> dict[str, Any]:
-    """Return one cell of the column `options`."""
-    if value is None or value == "":
-        return {}
-    if isinstance(value, str):
-        import json
-
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ArgumentError(f"options must be a JSON object: {error}, got {value!r}") from None
-    if not isinstance(value, dict):
-        raise ArgumentError(f"options must be a struct or a JSON object, got {value!r}")
-    for name in value:
-        if name in KEYWORDS:
-            raise ArgumentError(f"{name!r} is no option of an algorithm; allowed as a column only")
-    return {name: option for name, option in value.items() if option is not None}
-
-
-class _Machines:
-    """Fabrics of a batch by name and degradation, each made once."""
-
-    def __init__(self, fabrics: Mapping[str, Fabric]) -> None:
-        if not isinstance(fabrics, Mapping):
-            raise ArgumentError(f"fabrics must be a mapping from name to Fabric, got {fabrics!r}")
-        for name, fabric in fabrics.items():
-            if not isinstance(fabric, Fabric):
-                raise ArgumentError(f"fabrics[{name!r}] must be a Fabric, got {fabric!r}")
-        self._fabrics = fabrics
-        self._made: dict[tuple[object, ...], Fabric] = {}
-
-    def get(self, name: str, factors: Mapping[str, float]) -> Fabric:
-        """Return the fabric of that name with these degradations."""
-        key = (name, *factors.items())
-        if key not in self._made:
-            plain = self._fabrics.get(name)
-            fabric = Fabric.preset(name) if plain is None else plain
-            self._made[key] = fabric.degrade(factors) if factors else fabric
-        return self._made[key]
+def _busbw_factor(question: Question) -> float:
+    if question.asked is None:
+        return 1.0
+    asked = question.asked.question
+    numerator, denominator = _core.busbw_factor(asked.collective, len(asked.endpoints))
+    return numerator / denominator

@@ -16,7 +16,8 @@ from .content import frame_digest
 from .errors import ArgumentError, CmError, SweepError
 from .fabric import Fabric
 from .progress import part_of
-from .sweep import answers, check_columns
+from .scenarios import check_columns
+from .sweep import answers
 from .sweep_parts import Directory, Manifest
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from . import _core
 from .arguments import AUTO, ask, flag, integer, known_collective, size, text
 from .errors import ArgumentError, UnsupportedError
 from .fabric import PS_PER_S, Fabric
-from .sweep import MAX_THREADS, Row, answer, raise_first
+from .scenarios import Question, Scenarios
+from .sweep import MAX_THREADS, answer, raise_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,7 +116,7 @@ class _Decision(NamedTuple):
     choice: str
     algorithm: str
     options: dict[str, int | str]
-    row: Row
+    question: Question
 
 
 def _decision(
@@ -134,8 +135,8 @@ def _decision(
         raise UnsupportedError(
             f"rule {rule!r} takes {choice}, for which this version has no algorithm: {error}"
         ) from None
-    row = Row(fabric, asked, case, None)
-    return _Decision(size_bytes, rule, choice, algorithm, options, row)
+    question = Question(fabric, asked, case, None)
+    return _Decision(size_bytes, rule, choice, algorithm, options, question)
 
 
 def _compared(
@@ -144,11 +145,17 @@ def _compared(
     """Return what a library would choose beside what is best."""
     import json
 
+    import numpy as np
     import polars as pl
 
-    rows = [decision.row for decision in decisions]
-    batch = answer(rows, threads=threads)
-    raise_first(rows, batch)
+    scenarios = Scenarios(
+        questions=[decision.question for decision in decisions],
+        which=np.arange(len(decisions), dtype=np.int64),
+        sizes=np.array([decision.size_bytes for decision in decisions], dtype=np.int64),
+        errors={},
+    )
+    answered = answer(scenarios, threads=threads)
+    raise_first(scenarios, answered)
     best = contest.filter(pl.col("place") == 1)
     time_ps, best_ps = pl.col("time_ps"), pl.col("best_ps")
     return pl.DataFrame(
@@ -158,7 +165,7 @@ def _compared(
             "choice": pl.Series([each.choice for each in decisions], dtype=pl.String),
             "algorithm": pl.Series([each.algorithm for each in decisions], dtype=pl.String),
             "options": pl.Series([json.dumps(each.options) for each in decisions], dtype=pl.String),
-            "time_ps": pl.Series(batch.time_ps, dtype=pl.Int64),
+            "time_ps": answered["time_ps"],
             "best_algorithm": best["algorithm"],
             "best_options": best["options"],
             "best_ps": best["time_ps"],

@@ -4,6 +4,10 @@
 //! verified, placed and prepared for the engine. None of this looks at the number of bytes, so a
 //! plan answers for every size. Plans are kept in the fabric's memo, by the nodes of the ranks.
 
+mod loads;
+
+pub use loads::Loads;
+
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::algorithms::{self, Algorithm, PlanError};
@@ -108,6 +112,7 @@ pub struct Plan {
     prepared: Prepared,
     /// Chunks of an operation of each distinct size.
     chunks_of_size: Vec<u32>,
+    loads: OnceLock<Loads>,
 }
 
 /// Where and how a plan runs.
@@ -241,6 +246,7 @@ impl Plan {
             orbits,
             placement,
             chunks_of_size,
+            loads: OnceLock::new(),
         }))
     }
 
@@ -285,6 +291,16 @@ impl Plan {
         &self.orbits
     }
 
+    /// Chunks of an operation, per distinct size of the workload.
+    pub fn chunks_of_size(&self) -> &[u32] {
+        &self.chunks_of_size
+    }
+
+    /// The work on each resource, for any size.
+    pub fn loads(&self) -> &Loads {
+        self.loads.get_or_init(|| Loads::of(self))
+    }
+
     /// The placement of the representatives, of some size.
     pub fn placement(&self) -> &Placement {
         &self.placement
@@ -313,7 +329,7 @@ impl Planned {
     }
 
     /// The plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
@@ -328,6 +344,11 @@ impl Planned {
             sizes: &self.chunk_sizes,
             ..self.plan.orbits.representatives().outline()
         }
+    }
+
+    /// The size of the collective in bytes; 0 for a barrier.
+    pub fn size_bytes(&self) -> u64 {
+        self.recipe.payload.most_bytes(1)
     }
 
     /// The sizes of the plan's operations: one per distinct size, in bytes.

@@ -54,9 +54,13 @@ pub fn resource_name(simulation: &Simulation, resource: Resource) -> (String, u3
     }
 }
 
-fn uses(simulation: &Simulation) -> impl Iterator<Item = (usize, f64)> {
+/// Each resource and the time that it needs for what it carries.
+fn uses(simulation: &Simulation) -> Vec<f64> {
+    if let Some(planned) = simulation.planned() {
+        return planned.plan().loads().at(planned.size_bytes()).collect();
+    }
     let times = bounds::resource_times(&simulation.placement().workload);
-    times.into_iter().map(|time| time.value()).enumerate()
+    times.into_iter().map(|time| time.value()).collect()
 }
 
 /// The use of a resource of the workload, under the name of one that it stands for.
@@ -88,23 +92,24 @@ fn resource_use(
 /// The most utilised resource, of several the first link, or the first reduction unit.
 pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
     let resources = &simulation.placement().resources;
-    let best = uses(simulation)
-        .filter(|(_, least_ps)| *least_ps > 0.0)
-        .max_by(|a, b| {
-            let later = resources[b.0].cmp(&resources[a.0]);
-            a.1.total_cmp(&b.1).then(later)
-        });
+    let uses = uses(simulation);
+    let best = match simulation.planned() {
+        Some(planned) => planned.plan().loads().heaviest(),
+        None => (0..uses.len()).max_by(|&a, &b| {
+            let later = resources[b].cmp(&resources[a]);
+            uses[a].total_cmp(&uses[b]).then(later)
+        }),
+    };
     // An orbit's own resource is the first of its members.
-    best.map(|(resource, least_ps)| {
-        resource_use(simulation, resource, resources[resource], least_ps)
-    })
+    best.filter(|&resource| uses[resource] > 0.0)
+        .map(|resource| resource_use(simulation, resource, resources[resource], uses[resource]))
 }
 
 /// All resources, most utilised first, ties in the order of links and reduction units.
 pub fn bottlenecks(simulation: &Simulation) -> Vec<ResourceUse> {
     let nodes = nodes(simulation);
     let mut all: Vec<(f64, Resource, usize)> = Vec::new();
-    for (resource, least_ps) in uses(simulation) {
+    for (resource, least_ps) in uses(simulation).into_iter().enumerate() {
         let members = simulation.placement().members(resource, &nodes);
         all.extend(
             members
@@ -139,7 +144,7 @@ pub fn links(simulation: &Simulation) -> Result<Vec<LinkUse>, Error> {
     };
     let mut links = vec![idle; simulation.fabric().links().len()];
     let nodes = nodes(simulation);
-    for (resource, least_ps) in uses(simulation) {
+    for (resource, least_ps) in uses(simulation).into_iter().enumerate() {
         let own = simulation.placement().resources[resource];
         let of_resource = resource_use(simulation, resource, own, least_ps);
         for member in simulation.placement().members(resource, &nodes) {

@@ -427,7 +427,8 @@ impl Simulation {
         })
     }
 
-    fn planned(&self) -> Option<&Planned> {
+    /// The plan that it ran by, if it did.
+    pub fn planned(&self) -> Option<&Planned> {
         match &self.work {
             Work::Jobs(jobs) => match &jobs[..] {
                 [

@@ -8,7 +8,7 @@ use cm_core::csr::Csr;
 use cm_core::error::Error;
 use cm_core::ids::RankId;
 use cm_core::schedule::{
-    ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, verify,
+    ChunkRange, ChunkSizes, Op, Schedule, ScheduleParts, ScheduleStats, SumOrder, verify,
 };
 use cm_core::simulate::{BYTES_PER_TRANSFER, check_memory};
 use cm_core::team::{Level, Team};
@@ -349,6 +349,12 @@ impl PySchedule {
         dict.set_item("steps", stats.n_steps)?;
         dict.set_item("transfers", stats.n_transfers)?;
         dict.set_item("critical_path", stats.critical_path)?;
+        let sums = SumOrder::of(&self.schedule);
+        dict.set_item(
+            "bitwise_equal_across_ranks",
+            sums.map(|sums| sums.bitwise_equal_across_ranks),
+        )?;
+        dict.set_item("order_preserving", sums.map(|sums| sums.order_preserving))?;
         let floats = |bytes: Vec<cm_core::schedule::Bytes>| {
             let value = |b: &cm_core::schedule::Bytes| b.numerator as f64 / b.denominator as f64;
             to_array(py, bytes.iter().map(value).collect::<Vec<f64>>())

@@ -1,11 +1,11 @@
 //! `Case`, `sweep` and `times_ps`: many questions on a thread pool of their own.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use cm_core::error::Error;
 use cm_core::question::{OpenQuestion, Question};
-use cm_core::sweep::Answer;
+use cm_core::sweep::{Answers, Row};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -124,17 +124,16 @@ pub(crate) fn pool(py: Python<'_>, threads: Option<usize>) -> PyResult<Arc<Threa
     Ok(pool)
 }
 
-type Answers = Vec<Option<Result<Answer, Error>>>;
-
 fn answers(
     py: Python<'_>,
-    questions: Vec<Option<Question>>,
+    questions: Vec<Question>,
+    rows: Vec<Row>,
     threads: Option<usize>,
     on_progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Answers> {
     let pool = pool(py, threads)?;
     let done = Arc::new(AtomicU64::new(0));
-    let total = questions.len() as u64;
+    let total = rows.len() as u64;
     let progress = on_progress.map(|callback| Progress {
         callback,
         done: &done,
@@ -143,49 +142,108 @@ fn answers(
     let of_worker = done.clone();
     interruptible(
         py,
-        move |cancel| pool.install(|| cm_core::sweep::sweep(&questions, &of_worker, cancel)),
+        move |cancel| pool.install(|| cm_core::sweep::sweep(&questions, &rows, &of_worker, cancel)),
         progress.as_ref(),
     )
 }
 
-/// Answers all cases in order; `None` rows give nulls.
+/// Rows of a question and a size each; a size of -1 is none.
+fn rows(
+    py: Python<'_>,
+    n_questions: usize,
+    which: &PyReadonlyArray1<'_, i64>,
+    sizes_bytes: &PyReadonlyArray1<'_, i64>,
+) -> PyResult<Vec<Row>> {
+    let (which, sizes) = (which.as_array(), sizes_bytes.as_array());
+    if which.len() != sizes.len() {
+        let text = format!("{} rows have {} sizes", which.len(), sizes.len());
+        return Err(argument(py, text));
+    }
+    let row = |(&question, &size): (&i64, &i64)| {
+        let question = u32::try_from(question).ok();
+        let question = question.filter(|&question| (question as usize) < n_questions);
+        let question = question.ok_or_else(|| argument(py, "no such question".to_owned()))?;
+        Ok(Row {
+            question,
+            size_bytes: u64::try_from(size).ok(),
+        })
+    };
+    which.iter().zip(&sizes).map(row).collect()
+}
+
+/// Words by number, in the order of their first use; -1 is none.
+#[derive(Default)]
+struct Words {
+    number: BTreeMap<String, i64>,
+    words: Vec<String>,
+}
+
+impl Words {
+    fn number(&mut self, word: &str) -> i64 {
+        if word.is_empty() {
+            return -1;
+        }
+        if let Some(&number) = self.number.get(word) {
+            return number;
+        }
+        let number = self.words.len() as i64;
+        self.number.insert(word.to_owned(), number);
+        self.words.push(word.to_owned());
+        number
+    }
+}
+
+/// Answers all rows in order. Words are numbers into the lists `..._words`.
 #[pyfunction]
-#[pyo3(signature = (cases, threads=None, on_progress=None))]
+#[pyo3(signature = (cases, which, sizes_bytes, threads=None, on_progress=None))]
 pub(crate) fn sweep<'py>(
     py: Python<'py>,
-    cases: Vec<Option<Py<PyCase>>>,
+    cases: Vec<Py<PyCase>>,
+    which: PyReadonlyArray1<'py, i64>,
+    sizes_bytes: PyReadonlyArray1<'py, i64>,
     threads: Option<usize>,
     on_progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let questions: Vec<Option<Question>> = cases
-        .iter()
-        .map(|case| case.as_ref().map(|case| case.get().question().clone()))
-        .collect();
-    let answers = answers(py, questions, threads, on_progress.as_ref())?;
-    let ok = || {
-        answers
-            .iter()
-            .map(|answer| answer.as_ref().and_then(|a| a.as_ref().ok()))
+    let rows = rows(py, cases.len(), &which, &sizes_bytes)?;
+    let questions = cases.iter().map(|case| case.get().question().clone());
+    let answers = answers(py, questions.collect(), rows, threads, on_progress.as_ref())?;
+    let (mut algorithms, mut bottlenecks, mut errors) =
+        (Words::default(), Words::default(), Words::default());
+    let mut numbers = Vec::with_capacity(answers.distinct.len());
+    for answered in &answers.distinct {
+        numbers.push(match answered {
+            Ok(answer) => [
+                answer.time_ps as i64,
+                answer.bound_ps as i64,
+                algorithms.number(&answer.algorithm),
+                bottlenecks.number(&answer.bottleneck),
+                -1,
+            ],
+            Err(error) => [-1, -1, -1, -1, errors.number(&error.to_string())],
+        });
+    }
+    let each = |column: usize| {
+        let rows = answers.of_row.iter();
+        rows.map(|&index| numbers[index as usize][column])
+            .collect::<Vec<i64>>()
     };
-    let ints = |value: fn(&Answer) -> u64| ok().map(move |a| a.map_or(-1, |a| value(a) as i64));
-    let words = |value: fn(&Answer) -> &str| {
-        ok().map(move |a| a.map_or(String::new(), |a| value(a).into()))
+    let utilisation = |&index: &u32| match &answers.distinct[index as usize] {
+        Ok(answer) => answer.max_utilisation,
+        Err(_) => f64::NAN,
     };
-    let error = answers.iter().map(|answer| match answer {
-        Some(Err(error)) => error.to_string(),
-        _ => String::new(),
-    });
     Ok(Columns::new(py)
-        .ints("time_ps", ints(|answer| answer.time_ps))?
-        .ints("bound_ps", ints(|answer| answer.bound_ps))?
-        .words("algorithm_used", words(|answer| &answer.algorithm))?
-        .words("bottleneck", words(|answer| &answer.bottleneck))?
+        .ints("time_ps", each(0))?
+        .ints("bound_ps", each(1))?
+        .ints("algorithm_used", each(2))?
+        .ints("bottleneck", each(3))?
+        .ints("error", each(4))?
         .floats(
             "max_utilisation",
-            ok().map(|answer| answer.map_or(f64::NAN, |answer| answer.max_utilisation))
-                .collect(),
+            answers.of_row.iter().map(utilisation).collect(),
         )?
-        .words("error", error)?
+        .words("algorithm_used_words", algorithms.words)?
+        .words("bottleneck_words", bottlenecks.words)?
+        .words("error_words", errors.words)?
         .done())
 }
 

@@ -4,25 +4,49 @@
 //! (even n) or its shift by one (odd n), so that hardly any rank is interior in both. Each half
 //! travels in K chunks. With H the height: v sends chunk k up at step height(v) + k and receives it
 //! back at step H + k + depth(v) - 1. 2H + K - 1 steps, H = 1 + floor(log2(n-1)).
+//!
+//! A broadcast hangs both trees below its root, a reduce is its transpose. With a level, the nodes of
+//! the trees are its groups, and each rank of a group carries a stripe ([`Lanes`]).
 //! Source: Sanders, Speck, Traeff, "Two-tree algorithms for full bandwidth broadcast, reduction and
 //! scan", Parallel Computing 2009; NCCL's trees, `reference/algorithms.md` 3.10.
 
-use super::contract::{About, Algorithm, CHUNKS, Floor, default_chunks, up_and_down};
+use super::contract::two_trees::{children, depth, height, height_of_root, parent};
+use super::contract::{
+    About, Algorithm, CHUNKS, Candidate, Floor, Lanes, OptionKind, OptionSpec, Unsupported,
+    default_chunks, up_and_down,
+};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
-use crate::schedule::{ChunkRange, Program};
+use crate::schedule::{ChunkRange, Op, Program};
 
 /// The double binary tree.
 #[derive(Debug)]
 pub(super) struct DoubleBinaryTree;
 
+const LEVEL: &str = "level";
+
 static ABOUT: About = About {
     name: "double_binary_tree",
-    summary: "two complementary binary trees each reduce and broadcast half of the vector",
+    summary: "two complementary binary trees each carry half of the vector",
     source: "Sanders, Speck, Traeff 2009; NCCL",
-    constraint: "any n",
-    collectives: &[Collective::AllReduce],
-    options: &[CHUNKS],
+    constraint: "any n, any root; a level with groups of equal size if one is named",
+    collectives: &[
+        Collective::AllReduce,
+        Collective::Broadcast,
+        Collective::Reduce,
+    ],
+    options: &[
+        OptionSpec {
+            candidates: &[Candidate::Int(16)],
+            ..CHUNKS
+        },
+        OptionSpec {
+            name: LEVEL,
+            summary: "the level whose groups are the nodes of the trees, each rank of them with a stripe of its own; by default single ranks are",
+            kind: OptionKind::Text,
+            candidates: &[Candidate::Text("package")],
+        },
+    ],
 };
 
 impl Algorithm for DoubleBinaryTree {
@@ -30,42 +54,77 @@ impl Algorithm for DoubleBinaryTree {
         &ABOUT
     }
 
-    fn steps_formula(&self, _collective: Collective) -> &'static str {
-        "2 floor(log2(n-1))+K+1"
+    fn steps_formula(&self, collective: Collective) -> &'static str {
+        match collective {
+            Collective::AllReduce => "2 floor(log2(n-1))+K+1; by a level twice that of a broadcast",
+            _ => "floor(log2(n-1))+K; by a level of G groups about floor(log2(G-1))+K+2",
+        }
     }
 
-    fn bytes_formula(&self, _collective: Collective) -> &'static str {
-        "2 S"
+    fn bytes_formula(&self, collective: Collective) -> &'static str {
+        match collective {
+            Collective::AllReduce => "2 S",
+            _ => "S; by a level up to 2 S, most of it within the group",
+        }
+    }
+
+    fn supports(&self, problem: &Problem) -> Result<(), Unsupported> {
+        lanes(problem).map(|_| ())
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        2 * chunks_per_tree(problem)
+        2 * chunks_per_tree(problem) * checked(problem).n_lanes()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
-        2 * height_of_root(problem.n_ranks()) + chunks_per_tree(problem) - 1
+        if is_over_ranks(problem) {
+            return 2 * height_of_root(problem.n_ranks()) + chunks_per_tree(problem) - 1;
+        }
+        n_phases(problem) * checked(problem).n_steps()
     }
 
     fn n_transfers(&self, problem: &Problem) -> u64 {
-        // Up and down each edge of two trees, chunk by chunk.
-        4 * u64::from(problem.n_ranks() - 1) * u64::from(chunks_per_tree(problem))
+        // Everybody else gets each chunk once from the root, and hands on one sum of each to it.
+        let phases = u64::from(n_phases(problem));
+        phases * u64::from(problem.n_ranks() - 1) * u64::from(self.n_chunks(problem))
     }
 
     fn floor(&self, problem: &Problem) -> Floor {
-        // Up from the deepest leaf and down again; every rank but the roots gets both halves.
-        let (size_bytes, hops) = (problem.size_bytes(), 2 * height_of_root(problem.n_ranks()));
-        let n_chunks = self.n_chunks(problem);
-        let n = problem.n_ranks();
-        let deepest = (0..n).max_by_key(|&v| depth(n, v)).unwrap_or(0);
-        let up = std::iter::successors(Some(deepest), |&v| parent(n, v)).map(RankId);
-        let mut down: Vec<RankId> = up.collect();
-        down.reverse();
+        let (n, size_bytes) = (problem.n_ranks(), problem.size_bytes());
+        let n_chunks = self.n_chunks(problem).into();
+        let down = if is_over_ranks(problem) {
+            // From the root to the deepest leaf.
+            let deepest = (0..n).max_by_key(|&v| depth(n, v)).unwrap_or(0);
+            let up = std::iter::successors(Some(deepest), |&v| parent(n, v)).map(RankId);
+            let mut down: Vec<RankId> = up.collect();
+            down.reverse();
+            down
+        } else {
+            checked(problem).longest_path()
+        };
+        let path = match problem.collective {
+            Collective::Broadcast => down,
+            Collective::Reduce => down.into_iter().rev().collect(),
+            _ => up_and_down(&down),
+        };
+        let hops = path.len() as u32 - 1;
+        // Every rank but the root gets the vector.
         Floor::new(hops, size_bytes, 1, 1)
-            .in_a_row(size_bytes, hops.into(), n_chunks.into())
-            .along(up_and_down(&down))
+            .in_a_row(size_bytes, hops.into(), n_chunks)
+            .along(path)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
+        if !is_over_ranks(problem) {
+            let lanes = checked(problem);
+            if problem.collective != Collective::Broadcast {
+                program.transposed(lanes.n_steps(), Op::Reduce, |p| lanes.broadcast(p, rank));
+            }
+            if problem.collective != Collective::Reduce {
+                program.phase(lanes.n_steps(), |p| lanes.broadcast(p, rank));
+            }
+            return;
+        }
         let (n, n_chunks) = (problem.n_ranks(), chunks_per_tree(problem));
         for tree in [Tree::First, Tree::Second] {
             let v = tree.relabeled(n, rank.0);
@@ -88,9 +147,29 @@ impl Algorithm for DoubleBinaryTree {
     }
 }
 
-/// K: each tree carries one half of the vector.
+/// Whether it is NCCL's all-reduce over single ranks, whose trees have roots of their own.
+fn is_over_ranks(problem: &Problem) -> bool {
+    problem.collective == Collective::AllReduce && problem.options.text(LEVEL).is_none()
+}
+
+fn n_phases(problem: &Problem) -> u32 {
+    1 + u32::from(problem.collective == Collective::AllReduce)
+}
+
+fn lanes<'a>(problem: &Problem<'a>) -> Result<Lanes<'a>, Unsupported> {
+    Lanes::of(ABOUT.name, problem, problem.options.text(LEVEL))
+}
+
+/// The lanes of a supported problem.
+fn checked<'a>(problem: &Problem<'a>) -> Lanes<'a> {
+    let lanes = lanes(problem).expect("supports() has found the level");
+    lanes.in_chunks(chunks_per_tree(problem))
+}
+
+/// K: each tree carries one half of the vector, or of the stripe of a lane.
 fn chunks_per_tree(problem: &Problem) -> u32 {
-    default_chunks(problem, problem.size_bytes().div_ceil(2))
+    let lanes = lanes(problem).map_or(1, |lanes| lanes.n_lanes());
+    default_chunks(problem, problem.size_bytes().div_ceil(2 * u64::from(lanes)))
 }
 
 #[derive(Clone, Copy)]
@@ -117,47 +196,6 @@ impl Tree {
             Self::Second => (v + 1) % n,
         }
     }
-}
-
-fn lowest_bit(v: u32) -> u32 {
-    1 << v.trailing_zeros()
-}
-
-fn parent(n: u32, v: u32) -> Option<u32> {
-    let bit = (v > 0).then(|| lowest_bit(v))?;
-    let up = (v ^ bit) | (2 * bit);
-    Some(if up < n { up } else { v ^ bit })
-}
-
-/// Lower child first.
-fn children(n: u32, v: u32) -> impl Iterator<Item = u32> {
-    let (lower, upper) = if v == 0 {
-        (None, Some(1 << (n - 1).ilog2()))
-    } else {
-        let half = lowest_bit(v) / 2;
-        // Above v hangs the largest subtree that starts within the ranks.
-        let halves = std::iter::successors(Some(half), |d| Some(d / 2));
-        let upper = halves.take_while(|&d| d > 0).find(|d| v + d < n);
-        ((half > 0).then(|| v - half), upper.map(|d| v + d))
-    };
-    lower.into_iter().chain(upper)
-}
-
-fn height_of_root(n: u32) -> u32 {
-    1 + (n - 1).ilog2()
-}
-
-/// Below v > 0 lies the full tree of its lower child, and nothing deeper.
-fn height(n: u32, v: u32) -> u32 {
-    if v == 0 {
-        height_of_root(n)
-    } else {
-        v.trailing_zeros()
-    }
-}
-
-fn depth(n: u32, v: u32) -> u32 {
-    std::iter::successors(parent(n, v), |&v| parent(n, v)).count() as u32
 }
 
 #[cfg(test)]
@@ -193,21 +231,5 @@ mod tests {
             None,
         ];
         assert_eq!(parents(Tree::Second), second);
-    }
-
-    #[test]
-    fn children_are_those_whose_parent_one_is() {
-        for n in 2..200 {
-            for v in 0..n {
-                let expected: Vec<u32> = (0..n).filter(|&c| parent(n, c) == Some(v)).collect();
-                assert_eq!(
-                    children(n, v).collect::<Vec<_>>(),
-                    expected,
-                    "n = {n}, v = {v}"
-                );
-            }
-            let highest = (0..n).map(|v| depth(n, v)).max();
-            assert_eq!(highest, Some(height_of_root(n)));
-        }
     }
 }

@@ -17,10 +17,12 @@
 mod cuts;
 mod demand;
 mod latency;
+mod line;
 mod route;
 
 pub use cuts::usable_links;
 pub use demand::{Demand, Volume};
+pub use line::{Line, is_less};
 pub use route::{alone_ps, resource_times, route_bound_ps};
 
 use std::sync::Arc;
@@ -92,29 +94,49 @@ impl Limits {
 /// The largest of all bounds; a demand of one rank or of nothing takes no time.
 pub fn bound(fabric: &Fabric, demand: &Demand) -> Bound {
     let mut best = Bound::none();
-    if demand.nodes.len() < 2 || demand.is_empty() {
-        return best;
+    if demand.nodes.len() >= 2 && !demand.is_empty() {
+        each_limit(fabric, demand, &mut |limit, binding| {
+            best.raise(limit.time_ps(), binding);
+        });
     }
-    let limits = Limits::of(fabric, demand.nodes);
-    for partition in &limits.partitions {
-        raise_by_cuts(&mut best, fabric, demand, partition);
-    }
-    if !fabric.has_in_network() {
-        raise_by_reduction(&mut best, demand, &limits);
-    }
-    raise_by_latency(&mut best, fabric, demand, &limits);
     best
 }
 
-/// The time of `bytes`, in units of 1/`per` byte, at `rate` bytes per second.
-fn serial_ps(bytes: u128, per: u128, rate: u128) -> u128 {
-    if rate == 0 {
-        return 0;
-    }
-    (bytes * PS_PER_S).div_ceil(per * rate)
+/// What holds a demand back.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// `bytes`, in units of 1/`per` byte, at `rate` bytes per second; a rate of 0 is none.
+    Serial { bytes: u128, per: u128, rate: u128 },
+    /// The first byte's time in picoseconds.
+    Latency(u64),
 }
 
-fn raise_by_cuts(best: &mut Bound, fabric: &Fabric, demand: &Demand, partition: &Partition) {
+impl Limit {
+    fn time_ps(self) -> u128 {
+        match self {
+            Self::Serial { rate: 0, .. } => 0,
+            Self::Serial { bytes, per, rate } => (bytes * PS_PER_S).div_ceil(per * rate),
+            Self::Latency(ps) => ps.into(),
+        }
+    }
+}
+
+/// Who is told of a limit, and of the words for it.
+type Visit<'a> = dyn FnMut(Limit, &dyn Fn() -> String) + 'a;
+
+/// Tells of every limit of a demand, in a fixed order.
+fn each_limit(fabric: &Fabric, demand: &Demand, visit: &mut Visit) {
+    let limits = Limits::of(fabric, demand.nodes);
+    for partition in &limits.partitions {
+        each_cut(fabric, demand, partition, visit);
+    }
+    if !fabric.has_in_network() {
+        reduction(demand, &limits, visit);
+    }
+    each_latency(fabric, demand, &limits, visit);
+}
+
+fn each_cut(fabric: &Fabric, demand: &Demand, partition: &Partition, visit: &mut Visit) {
     let name = |group: &Group| {
         let first = &fabric.node(demand.nodes[group.members[0]]).name;
         match &partition.kind {
@@ -123,13 +145,14 @@ fn raise_by_cuts(best: &mut Bound, fabric: &Fabric, demand: &Demand, partition: 
             Kind::Half => format!("the half of {first}"),
         }
     };
+    let serial = |bytes, per, rate| Limit::Serial { bytes, per, rate };
     let (mut all_out, mut all_into, mut per) = (0, 0, 1);
     for group in &partition.groups {
         let (out, into, unit) = demand.crossing(&group.members);
-        best.raise(serial_ps(out, unit, group.leaving), || {
+        visit(serial(out, unit, group.leaving), &|| {
             format!("the links out of {}", name(group))
         });
-        best.raise(serial_ps(into, unit, group.entering), || {
+        visit(serial(into, unit, group.entering), &|| {
             format!("the links into {}", name(group))
         });
         (all_out, all_into, per) = (all_out + out, all_into + into, unit);
@@ -144,27 +167,27 @@ fn raise_by_cuts(best: &mut Bound, fabric: &Fabric, demand: &Demand, partition: 
     let leaving = partition.groups.iter().map(|group| group.leaving).sum();
     let entering = partition.groups.iter().map(|group| group.entering).sum();
     let first = &partition.groups[0];
-    best.raise(serial_ps(all_out, per, leaving), || {
+    visit(serial(all_out, per, leaving), &|| {
         format!("the links out of {} and its peers", name(first))
     });
-    best.raise(serial_ps(all_into, per, entering), || {
+    visit(serial(all_into, per, entering), &|| {
         format!("the links into {} and its peers", name(first))
     });
 }
 
-fn raise_by_reduction(best: &mut Bound, demand: &Demand, limits: &Limits) {
+fn reduction(demand: &Demand, limits: &Limits, visit: &mut Visit) {
     use Collective::{AllReduce, Reduce, ReduceScatter};
     let reduces = matches!(demand.collective, AllReduce | Reduce | ReduceScatter);
     if let Some(rate) = limits.reduction.filter(|_| reduces) {
         let (total, per) = demand.total();
-        let additions = (demand.nodes.len() as u128 - 1) * total;
-        best.raise(serial_ps(additions, per, rate), || {
+        let bytes = (demand.nodes.len() as u128 - 1) * total;
+        visit(Limit::Serial { bytes, per, rate }, &|| {
             "the reduction units of all ranks".to_owned()
         });
     }
 }
 
-fn raise_by_latency(best: &mut Bound, fabric: &Fabric, demand: &Demand, limits: &Limits) {
+fn each_latency(fabric: &Fabric, demand: &Demand, limits: &Limits, visit: &mut Visit) {
     let root = demand.root;
     let is_known = limits.latencies.iter().any(|to| to.dst == root);
     let to_root = (!is_known).then(|| latency::to(fabric, demand.nodes, &limits.is_rank, root));
@@ -172,7 +195,7 @@ fn raise_by_latency(best: &mut Bound, fabric: &Fabric, demand: &Demand, limits: 
         for (src, latency) in to.from.iter().enumerate() {
             if let Some(latency) = latency.filter(|_| demand.exchanges(src, to.dst)) {
                 let name = |rank: usize| &fabric.node(demand.nodes[rank]).name;
-                best.raise(latency.into(), || {
+                visit(Limit::Latency(latency), &|| {
                     format!("the latency from {} to {}", name(src), name(to.dst))
                 });
             }

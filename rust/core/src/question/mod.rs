@@ -128,6 +128,11 @@ impl Question {
         Ok(Some((algorithm, options)))
     }
 
+    /// Whether it says which algorithm answers.
+    pub fn is_named(&self) -> bool {
+        matches!(self.algorithm, Choice::Named(_))
+    }
+
     /// Refuses what can be refused without building anything.
     pub fn check(&self) -> Result<(), Error> {
         let n_ranks = self.endpoints.len();

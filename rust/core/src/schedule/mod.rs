@@ -17,6 +17,7 @@ mod orbits;
 mod parts;
 mod program;
 mod stats;
+mod sums;
 pub mod symmetry;
 mod verify;
 
@@ -28,6 +29,7 @@ pub use orbits::OrbitSchedule;
 pub use parts::ScheduleParts;
 pub use program::{Program, Send};
 pub use stats::{Bytes, ScheduleStats};
+pub use sums::SumOrder;
 pub use verify::{Proof, verify};
 
 use std::ops::Range;

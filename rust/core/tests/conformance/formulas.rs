@@ -102,7 +102,9 @@ pub(crate) fn steps(problem: &Problem, name: &str, k: u32) -> u32 {
         ("binomial_tree" | "dissemination", _) => log2_ceil(n),
         // 3.10: 2H + K - 1, where tree 0 hangs the largest power of two below n under rank 0:
         // H = 1 + log2 of it. The largest power of two <= n - 1 is 2^(L' - 1), 2^L' > n - 1.
-        ("double_binary_tree", _) => 2 * log2_ceil(n) + k - 1,
+        ("double_binary_tree", Collective::AllReduce) => 2 * log2_ceil(n) + k - 1,
+        // In one direction only: the deepest of the n - 1 others is H hops away, K chunks in a row.
+        ("double_binary_tree", _) => log2_ceil(n) + k - 1,
         _ => panic!("no formula for {name}"),
     }
 }

@@ -248,6 +248,51 @@ fn pipelines_of_all_shapes_verify_and_cross_groups_once() {
 }
 
 #[test]
+fn stripes_of_all_shapes_verify_and_nobody_sends_out_more_than_its_own() {
+    let algorithm = lookup("double_binary_tree").unwrap();
+    for (n_groups, size) in [(1, 4), (4, 1), (2, 2), (3, 5), (5, 3), (12, 2), (4, 16)] {
+        for team in shapes(n_groups, size) {
+            for root in [0, 1, n_groups * size / 2, n_groups * size - 1] {
+                let mut problem = Problem::new(Collective::Broadcast, &team, Payload::Bytes(MIB));
+                problem.root = RankId(root);
+                let two = OptionValue::Int(2);
+                problem.options = options(&[("level", word("node")), ("chunks", two)]);
+                let broadcast = schedule(algorithm, &problem).unwrap();
+                let stats = ScheduleStats::of(&broadcast);
+                assert!(stats.n_steps <= algorithm.n_steps(&problem));
+                // Everybody else gets all chunks, two of each half of each stripe, just once.
+                let n_chunks = 4 * size;
+                assert_eq!(broadcast.n_chunks(), n_chunks);
+                let n_transfers = (n_groups * size - 1) * n_chunks;
+                assert_eq!(broadcast.len() as u32, n_transfers);
+                assert_eq!(algorithm.n_transfers(&problem), n_transfers.into());
+                for rank in team.ranks() {
+                    let received = if rank.0 == root { 0 } else { MIB };
+                    assert!(is_share(stats.received[rank.index()], received, (1, 1)));
+                    // A stripe is 1/m of the vector: its rank has two children in one tree and none
+                    // in the other, or one in each at the top.
+                    assert!(
+                        sent_outside(&broadcast, &team, rank) <= 4,
+                        "rank {}",
+                        rank.0
+                    );
+                }
+                // The sums are the transpose, and both one after the other.
+                problem.collective = Collective::Reduce;
+                let reduce = schedule(algorithm, &problem).unwrap();
+                assert_eq!(reduce.len(), broadcast.len());
+                if root == 0 {
+                    problem.collective = Collective::AllReduce;
+                    let both = schedule(algorithm, &problem).unwrap();
+                    assert_eq!(both.len(), reduce.len() + broadcast.len());
+                    assert_eq!(both.n_steps(), reduce.n_steps() + broadcast.n_steps());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn two_level_exchanges_of_all_shapes_verify() {
     let algorithm = lookup("two_level").unwrap();
     for (n_groups, size) in [(1, 4), (4, 1), (2, 2), (3, 5), (5, 3), (8, 6)] {

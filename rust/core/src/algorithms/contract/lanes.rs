@@ -2,11 +2,12 @@
 //! and the ranks of a group exchange their stripes.
 //!
 //! Lane l joins the l-th ranks of all groups below the one in the root's group, by two trees
-//! ([`Half`]), each for one half of stripe l, chunk by chunk. Where the root has to send all its
-//! stripes but its own to its neighbors first, a neighbor gets the root's own stripe from the end of
-//! the root's lane: so no link of the root's group carries more than those of the others. With the
-//! groups a die pair each, both dies' ports are busy all the time, which they are in no tree over
-//! single dies (`reference/algorithms.md` 3.14).
+//! ([`Half`]), each for one half of stripe l, chunk by chunk. First the root sends all stripes but its
+//! own to its neighbors. These get the root's own stripe from its lane: two places of its trees are
+//! free, for everybody may have two children and there is one rank more than there are edges, and
+//! there one neighbor hangs as a guest and hands on what it gets. So no rank sends more out of its
+//! group than one stripe. With the groups a die pair each, both dies' ports are busy all the time,
+//! which they are in no tree over single dies.
 
 use super::two_trees::{Half, height_below_source};
 use super::{Unsupported, equal_groups_of, place_of};
@@ -25,6 +26,8 @@ pub(in crate::algorithms) struct Lanes<'a> {
     root: (u32, u32),
     /// K: chunks of one half of a stripe.
     n_chunks: u32,
+    /// Above which member of the root's lane the guest hangs in each half.
+    hosts: [u32; 2],
 }
 
 impl<'a> Lanes<'a> {
@@ -45,8 +48,12 @@ impl<'a> Lanes<'a> {
             size,
             root: (0, 0),
             n_chunks: 1,
+            hosts: [0; 2],
         };
         lanes.root = lanes.place_of(problem.root);
+        if size > 1 {
+            lanes.hosts = hosts(lanes.n_groups - 1);
+        }
         Ok(lanes)
     }
 
@@ -62,42 +69,59 @@ impl<'a> Lanes<'a> {
 
     /// Steps of the broadcast.
     pub(in crate::algorithms) fn n_steps(&self) -> u32 {
-        let height = height_below_source(self.n_members(self.root.1));
-        2 * self.exchange() + height + self.n_chunks - 1
+        let height = height_below_source(self.n_groups - 1);
+        if self.size == 1 {
+            return height + self.n_chunks - 1;
+        }
+        // A guest that has somebody to hand its stripe to does so a step after it came.
+        let of_guest = Half::BOTH.map(|half| self.host_depth(half) + u32::from(self.size > 2));
+        let deepest = of_guest.into_iter().fold(height, u32::max);
+        1 + deepest + self.n_chunks
     }
 
     /// The ranks from the root down its lane to one of the deepest.
     pub(in crate::algorithms) fn longest_path(&self) -> Vec<RankId> {
-        let lane = self.root.1;
-        let path = Half::First.longest_path(self.n_members(lane));
-        path.into_iter().map(|i| self.rank_of(lane, i)).collect()
+        let path = Half::First.longest_path(self.n_groups - 1).into_iter();
+        let mut path: Vec<RankId> = path.map(|i| self.rank_of(self.root.1, i)).collect();
+        if path.len() == 1 {
+            path.push(self.guest());
+        }
+        path
     }
 
     /// Writes what a rank sends.
     pub(in crate::algorithms) fn broadcast(&self, program: &mut Program, rank: RankId) {
-        let (group, place) = self.place_of(rank);
+        let ((group, place), n) = (self.place_of(rank), self.n_groups - 1);
+        let (is_root, has_lane) = ((group, place) == self.root, place == self.root.1);
+        let member = (group + self.n_groups - self.root.0) % self.n_groups;
+        let before = u32::from(self.size > 1);
+        let others = (0..self.size).filter(|&other| other != place);
+        // In the root's group the root has everything.
+        let lacking = others.clone().map(|other| self.rank_at(group, other));
+        let lacking = lacking.filter(|&other| other != self.rank_of(self.root.1, 0));
         for half in Half::BOTH {
-            for lane in 0..self.size {
-                let Some(member) = self.member(lane, (group, place)) else {
-                    if (group, place) == self.root {
-                        // Stripes of other lanes, for their sources.
-                        let source = self.rank_of(lane, 0);
-                        self.send(program, (lane, half), 0, source);
-                    }
-                    continue;
-                };
-                let n = self.n_members(lane);
-                let step = self.exchange() + half.depth(n, member);
-                for child in half.children(n, member) {
-                    self.send(program, (lane, half), step, self.rank_of(lane, child));
+            if is_root {
+                for lane in others.clone() {
+                    self.send(program, (lane, half), 0, self.rank_of(lane, 0));
                 }
-                // The root's group has the root's own stripe from the lane itself.
-                if place == lane && (group, place) != self.root {
-                    for other in (0..self.size).filter(|&other| other != lane) {
-                        if (group, other) != self.root {
-                            self.send(program, (lane, half), step, self.rank_at(group, other));
-                        }
-                    }
+            }
+            let step = before + half.depth(n, member);
+            let own = (place, half);
+            for child in half.children(n, member) {
+                self.send(program, own, step, self.rank_of(place, child));
+            }
+            if has_lane && self.size > 1 && self.hosts[half as usize] == member {
+                self.send(program, own, step, self.guest());
+            }
+            if !is_root {
+                for other in lacking.clone() {
+                    self.send(program, own, step, other);
+                }
+            }
+            if self.size > 1 && rank == self.guest() {
+                let step = before + self.host_depth(half) + 1;
+                for other in lacking.clone() {
+                    self.send(program, (self.root.1, half), step, other);
                 }
             }
         }
@@ -111,40 +135,19 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Steps before and after the trees in which the ranks of a group exchange stripes.
-    fn exchange(&self) -> u32 {
-        u32::from(self.size > 1)
+    /// The neighbor of the root that gets the root's stripe from its lane.
+    fn guest(&self) -> RankId {
+        self.rank_at(self.root.0, (self.root.1 + 1) % self.size)
     }
 
-    /// Members of a lane below its source: one of each other group, and in the root's lane the
-    /// root's neighbors.
-    fn n_members(&self, lane: u32) -> u32 {
-        let neighbors = if lane == self.root.1 {
-            self.size - 1
-        } else {
-            0
-        };
-        self.n_groups - 1 + neighbors
+    /// Hops from the root to the member above the guest.
+    fn host_depth(&self, half: Half) -> u32 {
+        half.depth(self.n_groups - 1, self.hosts[half as usize])
     }
 
-    /// The number of a rank in a lane, 0 for its source.
-    fn member(&self, lane: u32, (group, place): (u32, u32)) -> Option<u32> {
-        let (n, (root_group, root_lane)) = (self.n_groups, self.root);
-        if place == lane {
-            return Some((group + n - root_group) % n);
-        }
-        let is_neighbor = lane == root_lane && group == root_group;
-        is_neighbor.then(|| n - 1 + (place + self.size - root_lane) % self.size)
-    }
-
-    /// The rank with a number in a lane.
+    /// The rank with a number in a lane, 0 for its source.
     fn rank_of(&self, lane: u32, member: u32) -> RankId {
-        let (n, (root_group, root_lane)) = (self.n_groups, self.root);
-        if member < n {
-            self.rank_at((root_group + member) % n, lane)
-        } else {
-            self.rank_at(root_group, (root_lane + member - (n - 1)) % self.size)
-        }
+        self.rank_at((self.root.0 + member) % self.n_groups, lane)
     }
 
     fn rank_at(&self, group: u32, place: u32) -> RankId {
@@ -159,4 +162,17 @@ impl<'a> Lanes<'a> {
             (group as u32, place as u32)
         })
     }
+}
+
+/// The members of two trees over n that have room for a child more, of the two that each may have
+/// in both together: one for the first half and one, maybe the same, for the second.
+fn hosts(n: u32) -> [u32; 2] {
+    let n_children = |&member: &u32| {
+        let children = Half::BOTH.map(|half| half.children(n, member).count());
+        children.iter().sum::<usize>()
+    };
+    let room = |member| std::iter::repeat_n(member, 2usize.saturating_sub(n_children(&member)));
+    let mut free = (0..=n).flat_map(room);
+    let mut next = || free.next().expect("n members have n edges in each tree");
+    [next(), next()]
 }

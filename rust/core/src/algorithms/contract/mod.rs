@@ -8,9 +8,11 @@ mod error;
 mod floor;
 mod fold;
 mod groups;
+mod lanes;
 mod options;
 mod orbits;
 mod plan;
+pub(super) mod two_trees;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
@@ -24,6 +26,7 @@ pub(super) use blockwise::{
 pub(super) use floor::{path_from, up_and_down};
 pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
+pub(super) use lanes::Lanes;
 pub(super) use options::{CHUNKS, default_chunks};
 
 use crate::collective::{Collective, Problem};
