@@ -5,11 +5,14 @@ its promise, and their ratio. Wall time depends on what else the machine does, s
 fails here; the gate on regressions is the instruction counts of `rust/core/benches`.
 """
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -111,6 +114,40 @@ def test_importing_the_package(benchmark: BenchmarkFixture, line: Line) -> None:
     line("import cm_collectives", sorted(seconds)[len(seconds) // 2] * 1e3, 60, "ms")
 
 
+def table(collective: str, algorithm: str, rows: int) -> pl.DataFrame:
+    """Return one question over 768 dies at many sizes, none of which divides evenly."""
+    sizes = pl.int_range(1, rows + 1, eager=True) * 7919 % 2**33
+    return pl.select(
+        fabric=pl.lit("cm384"),
+        collective=pl.lit(collective),
+        algorithm=pl.lit(algorithm),
+        ranks=pl.lit(768),
+        size_bytes=sizes,
+    )
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_a_sweep_on_one_core(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    scenarios = table(collective, algorithm, 100_000)
+    seconds = timed(benchmark, lambda: cm.sweep(scenarios, threads=1), rounds=3)
+    what = f"sweep row, {collective} {algorithm}, {ranks} ranks, one core"
+    line(what, seconds / len(scenarios) * 1e6, 5, "us")
+
+
+def test_a_sweep_into_a_directory(
+    benchmark: BenchmarkFixture, line: Line, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scenarios = table("all_reduce", "ring", 500_000)
+
+    def run() -> None:
+        cm.sweep(scenarios.lazy(), out=tmp_path_factory.mktemp("sweep"), progress=False)
+
+    seconds = timed(benchmark, run, rounds=3)
+    line("sweep row into Parquet parts, all cores", seconds / len(scenarios) * 1e6, 10, "us")
+
+
 def test_a_remembered_query(benchmark: BenchmarkFixture, line: Line) -> None:
     def query() -> float:
         return FABRIC.time_s("all_reduce", size_bytes=SIZE, ranks=16, algorithm="ring")
@@ -118,3 +155,29 @@ def test_a_remembered_query(benchmark: BenchmarkFixture, line: Line) -> None:
     benchmark(query)
     assert benchmark.stats is not None, "run with --benchmark-enable"
     line("a repeated cost query", benchmark.stats.stats.median * 1e6, 2, "us")
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_another_size_of_a_known_question(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    sizes = itertools.count(SIZE)
+    benchmark(
+        lambda: FABRIC.time_s(collective, size_bytes=next(sizes), ranks=ranks, algorithm=algorithm)
+    )
+    assert benchmark.stats is not None, "run with --benchmark-enable"
+    what = f"{collective} {algorithm}, {ranks} ranks: another size"
+    line(what, benchmark.stats.stats.median * 1e6, 10, "us")
+
+
+@pytest.mark.parametrize(("collective", "algorithm", "ranks"), LARGE)
+def test_a_million_sizes_of_one_question(
+    benchmark: BenchmarkFixture, line: Line, collective: str, algorithm: str, ranks: int
+) -> None:
+    sizes = np.arange(SIZE, SIZE + 10**6)
+
+    def query() -> None:
+        FABRIC.times_s(collective, sizes, ranks=ranks, algorithm=algorithm)
+
+    what = f"{collective} {algorithm}, {ranks} ranks: 10^6 sizes"
+    line(what, timed(benchmark, query, rounds=3), 1, "s")

@@ -11,6 +11,7 @@ sharing without rounding, and integer picoseconds at every border.
 979591837
 """
 
+from . import expr
 from ._core import __version__
 from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
@@ -39,6 +40,7 @@ from .seeds import over_seeds
 from .session import Session
 from .simulate import Job, simulate, simulate_flows
 from .sweep import sweep
+from .tables import write_tables
 from .team import Team
 from .tune import tune
 from .versions import show_versions
@@ -65,6 +67,7 @@ __all__ = [
     "calibrate",
     "calibrations",
     "compare",
+    "expr",
     "failures",
     "grid",
     "measurements",
@@ -83,4 +86,5 @@ __all__ = [
     "tune",
     "validate",
     "winners",
+    "write_tables",
 ]

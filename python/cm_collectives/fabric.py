@@ -861,7 +861,7 @@ class Fabric:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle a preset by its name, others by content; an equal one of the process comes back."""
+        """Pickle a preset by its name, others by content; an equal one here comes back."""
         if self._recipe is None:
             return _from_content, (self._calibration, self.digest, *self.core.__reduce__())
         return _from_recipe, self._recipe
@@ -999,7 +999,7 @@ def _open_case(
     return asked.question.case(core, asked.settings.core())
 
 
-def _time_ps(
+def _time_ps(  # noqa: PLR0917 - lru_cache is fastest with positions
     core: _core.Fabric,
     cases: _Cases,
     collective: str,

@@ -38,8 +38,10 @@ RESULT_COLUMNS = (
 NO_SIZE = -1
 
 _QUESTION_COLUMNS = ("fabric", "collective", "ranks")
+# Columns that scenarios may have; null means the default.
 _DEFAULTED = ("algorithm", "routing", "engine", "seed", "root")
 _RAW = ("degrade", "options")
+OPTIONAL_COLUMNS = (*_DEFAULTED, *_RAW)
 
 
 class Question(NamedTuple):

@@ -149,8 +149,7 @@ def sweep(
     ...     answers.filter(pl.col("error").is_null()).select("collective", "ranks").collect().rows()
     [('all_gather', 4), ('broadcast', 4)]
     """
-    if on_error not in ("column", "raise"):
-        raise ArgumentError(f'on_error must be "column" or "raise", got {on_error!r}')
+    check_on_error(on_error)
     report = reporter(progress)
     if out is not None:
         from .sweep_out import sweep_out
@@ -170,6 +169,12 @@ def sweep(
         raise ArgumentError("executor= needs out=, the directory where its workers leave the parts")
     frame = collected(scenarios, "scenarios")
     return answers(frame, fabrics or {}, threads=threads, report=report, on_error=on_error)
+
+
+def check_on_error(on_error: object) -> None:
+    """Refuse what is neither "column" nor "raise"."""
+    if on_error not in ("column", "raise"):
+        raise ArgumentError(f'on_error must be "column" or "raise", got {on_error!r}')
 
 
 def answers(
@@ -266,13 +271,18 @@ def _where(known: NDArray[np.bool_], values: NDArray[Any]) -> pl.Series:
     return series if known.all() else series.zip_with(pl.Series(known), series.clear(1))
 
 
-def raise_first(scenarios: Scenarios, answered: pl.DataFrame, first_row: int = 0) -> None:
-    """Raise the error of the first row that has one, in its own class and with its row."""
+def raise_first(scenarios: Scenarios, answered: pl.DataFrame, first_row: int | None = 0) -> None:
+    """Raise the error of the first row that has one, in its own class.
+
+    It says the row, counted from `first_row`, unless that is None: a batch has no place.
+    """
     failed = answered["error"].is_not_null().arg_true()
     if len(failed) == 0:
         return
     row = failed[0]
     error = _error_of(scenarios, row, answered["error"][row])
+    if first_row is None:
+        raise error
     raise type(error)(f"row {first_row + row}: {error}") from error
 
 

@@ -168,13 +168,13 @@ fn in_full(
 /// # Errors
 /// That of the first size that has one.
 pub fn times_ps(
-    open_question: &OpenQuestion,
+    asked: &OpenQuestion,
     sizes_bytes: &[u64],
     cancel: &AtomicBool,
 ) -> Result<Vec<u64>, Error> {
     let time_ps = |&size_bytes: &u64| {
         open(cancel)?;
-        open_question.time_ps(Payload::Bytes(size_bytes), Some(cancel))
+        asked.time_ps(Payload::Bytes(size_bytes), Some(cancel))
     };
     // Collected before the first error is looked for, so that it is the first by position; boxed,
     // because an error is much larger than a time.
