@@ -164,7 +164,7 @@ class Session:
         tags = self._tags
         return [Arrival(number, time_ps, tags.pop(number, None)) for number, time_ps in arrived]
 
-    def cancel(self, id: SupportsIndex) -> None:
+    def cancel(self, flow: SupportsIndex) -> None:
         """Take a flow out at `now_ps`; it is not reported.
 
         Raises
@@ -179,7 +179,7 @@ class Session:
         >>> session.next_event_ps() is None
         True
         """
-        number = integer(id, "id", 0, 2**64 - 1)
+        number = integer(flow, "flow", 0, 2**64 - 1)
         self._core.cancel(number)
         self._tags.pop(number, None)
 

@@ -52,8 +52,8 @@ impl PySession {
         injected.map_err(|error| raise(py, error))
     }
 
-    fn cancel(&mut self, py: Python<'_>, id: u64) -> PyResult<()> {
-        let cancelled = self.session.cancel(id).map_err(Error::from);
+    fn cancel(&mut self, py: Python<'_>, flow: u64) -> PyResult<()> {
+        let cancelled = self.session.cancel(flow).map_err(Error::from);
         cancelled.map_err(|error| raise(py, error))
     }
 
