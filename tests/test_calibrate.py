@@ -207,6 +207,23 @@ def test_results_of_a_calibrated_fabric_are_consistent() -> None:
     )
 
 
+def test_a_result_says_where_it_extrapolates() -> None:
+    fabric = cm.Fabric.preset("cm384", library="hccl")
+    # 16 dies of one server were measured, and all-reduces of 163 840 bytes at least.
+    inside = cm.simulate(fabric, "all_gather", per_rank_bytes=75_776, ranks=16)
+    assert inside.extrapolates is None
+    assert "extrapolates" not in inside.explain()
+    outside = cm.simulate(fabric, "all_gather", per_rank_bytes=75_776, ranks=32)
+    assert outside.extrapolates == "regime bulk was measured on 16 ranks"
+    assert f"extrapolates  {outside.extrapolates}" in outside.explain()
+    assert pickle.loads(pickle.dumps(outside)).extrapolates == outside.extrapolates  # noqa: S301
+    jobs = [cm.Job("all_gather", size_bytes=2**20, ranks=range(k, k + 8)) for k in (0, 8)]
+    told = cm.simulate(fabric, jobs).extrapolates
+    assert told is not None
+    assert told.endswith("was measured on 16 ranks")
+    assert cm.simulate(CM384, "barrier").extrapolates is None
+
+
 def test_flows_see_links_and_no_library() -> None:
     flows = pl.DataFrame({"src": [0], "dst": [1], "size_bytes": [10**6]})
     plain = cm.Fabric.preset("hgx_h100")
@@ -286,6 +303,13 @@ def test_a_calibration_is_of_one_fabric() -> None:
         cm.Fabric.preset("cm384", library="nccl")
     with pytest.raises(ArgumentError, match="Calibration"):
         CM384.calibrated("hccl")  # type: ignore[arg-type]
+
+
+def test_a_file_of_a_machine_does_not_lose_a_calibration_in_silence() -> None:
+    nccl = cm.Fabric.preset("hgx_h100", library="nccl")
+    with pytest.raises(UnsupportedError, match="no place for a calibration"):
+        nccl.to_toml()
+    assert cm.Fabric.from_toml(nccl.calibrated(None).to_toml()) == cm.Fabric.preset("hgx_h100")
 
 
 def test_a_library_of_experts_has_no_all_reduce() -> None:

@@ -200,6 +200,8 @@ def test_bad_counts_are_refused(counts: object, words: list[str]) -> None:
         ({"collective": 3}, ["collective", "Schedule", "int"]),
         ({"collective": []}, ["at least one Job"]),
         ({"algorithm": "ring", "chunks": 2.5}, ["chunks", "2.5"]),
+        ({"moe": object()}, ["moe is for combine and dispatch; all_reduce takes size_bytes"]),
+        ({"collective": "dispatch"}, ["dispatch needs moe=cm.moe(...) and no size"]),
     ],
     ids=repr,
 )
@@ -210,8 +212,6 @@ def test_a_bad_argument_is_named(keywords: dict[str, object], words: list[str]) 
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"moe": object()}, ["moe", "later"]),
-        ({"collective": "dispatch"}, ["dispatch", "later"]),
         ({"engine": "packet"}, ["packet", "later"]),
         ({"algorithm": "dissemination"}, ["dissemination", "all_reduce"]),
         ({"collective": "all_to_all", "algorithm": "xor", "ranks": 6}, ["xor", "6"]),

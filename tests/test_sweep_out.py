@@ -236,6 +236,23 @@ def test_a_full_disk_leaves_whole_parts(
     assert sweep_out(scenarios(), tmp_path).equals(cm.sweep(scenarios()))
 
 
+def test_a_file_gets_its_name_after_its_bytes_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    sweep_out(scenarios(), tmp_path)
+    written = [name for name in synced if name != tmp_path.name]
+    assert len(written) == len(names(tmp_path))
+    assert not set(written) & set(names(tmp_path))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 64 KiB, where the test may mount one."""

@@ -35,6 +35,7 @@ from .measure.nccl_tests import read_nccl_tests
 from .measure.published import measurements
 from .measure.shipped import calibrations
 from .measure.validate import summary, validate
+from .moe import Moe, moe
 from .result import Certificate, Result
 from .seeds import over_seeds
 from .session import Session
@@ -54,6 +55,7 @@ __all__ = [
     "Fabric",
     "Job",
     "LimitError",
+    "Moe",
     "Result",
     "Schedule",
     "Session",
@@ -71,6 +73,7 @@ __all__ = [
     "failures",
     "grid",
     "measurements",
+    "moe",
     "over_seeds",
     "presets",
     "read_hccl_test",

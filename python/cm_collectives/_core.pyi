@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 _Columns: TypeAlias = dict[str, Any]
 _Options: TypeAlias = dict[str, int | str]  # options of an algorithm; None values are left out
+_Counts: TypeAlias = NDArray[np.int64] | Tokens | None  # what each rank has for each other
 # bus, LL and LL128 in GB/s, efficiency of reduction in switches, whether NVLink spans nodes
 _Tuning: TypeAlias = tuple[float, float, float, float | None, bool]
 _Levels: TypeAlias = list[tuple[str, list[list[int]]]]  # innermost first: name, groups of ranks
@@ -25,6 +26,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Settings",
+    "Tokens",
     "__version__",
     "algorithms",
     "build_info",
@@ -91,6 +93,7 @@ class Fabric:
     def calibrated(
         self, library: str, rule: str, tuning: _Tuning | None, parameters: list[tuple[str, float]]
     ) -> Fabric: ...
+    def uncalibrated(self) -> Fabric: ...
     def calibration(
         self,
     ) -> tuple[str, str, _Tuning | None, list[tuple[str, float]]] | None: ...
@@ -127,6 +130,31 @@ class Forms:
     def times_us(self, parameters: list[float | None]) -> NDArray[np.float64]: ...
     def terms(self, parameters: list[float | None]) -> list[list[tuple[str, float]]]: ...
 
+# Tokens of each rank and the experts that they are sent to.
+@final
+class Tokens:
+    # routing: balanced, uniform, loads, shuffled, counts, chosen; groups (0, 0): no limit
+    def __new__(
+        cls,
+        tokens_of: list[int],
+        top_k: int,
+        n_experts: int,
+        placement: list[list[int]] | None,
+        routing: str,
+        seed: int,
+        groups: tuple[int, int],
+        values: NDArray[np.int64],
+        hidden: int,
+        bytes_per_token: int,
+    ) -> Tokens: ...
+    def with_bytes(self, bytes_per_token: int) -> Tokens: ...
+    @property
+    def digest(self) -> str: ...
+    def columns(self) -> _Columns: ...
+    def counts(self) -> NDArray[np.int64]: ...
+    def loads(self) -> NDArray[np.int64]: ...
+    def busiest(self) -> tuple[int, int, int, int]: ...
+
 # A DAG of transfers that computes its collective.
 @final
 class Schedule:
@@ -138,7 +166,7 @@ class Schedule:
         levels: _Levels,
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         options: _Options,
         split: str,
     ) -> Schedule: ...
@@ -152,7 +180,7 @@ class Schedule:
         n_ranks: int,
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         n_chunks: int,
         algorithm: str,
         verify: bool,
@@ -227,6 +255,8 @@ class Run:
     @property
     def is_in_network(self) -> bool: ...  # whether switches reduced or multicast
     def max_utilisation(self) -> float: ...  # of the busiest link
+    @property
+    def charged(self) -> list[tuple[str, str, int, int]]: ...  # collective, regime, ranks, size
     # job, the schedule's columns (src and dst are ranks), src_endpoint, dst_endpoint, released_ps,
     # served_ps, arrived_ps; of flows: row, src, dst, size_bytes, released_ps, served_ps, arrived_ps
     def transfers(self) -> _Columns: ...
@@ -285,7 +315,7 @@ def simulate(
     endpoints: list[int],
     root: int,
     size_bytes: int | None,
-    counts: NDArray[np.int64] | None,
+    counts: _Counts,
     options: _Options,
     split: str,
     start_ps: list[int],
@@ -321,7 +351,7 @@ class Case:
         endpoints: list[int],
         root: int,
         size_bytes: int | None,
-        counts: NDArray[np.int64] | None,
+        counts: _Counts,
         options: _Options,
         split: str,
         settings: Settings,

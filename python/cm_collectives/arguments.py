@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .moe import Moe
     from .team import Team
 
     Size: TypeAlias = SupportsIndex | float | str
@@ -60,7 +61,7 @@ AUTO = "auto"
 _DIVIDED = frozenset({"all_gather", "reduce_scatter"})
 WITHOUT_SIZE = "barrier"
 _WITH_COUNTS = "all_to_all"
-_LATER = frozenset({"dispatch", "combine"})
+WITH_TOKENS = frozenset({"dispatch", "combine"})
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> ArgumentError:
@@ -237,17 +238,25 @@ def _groups(name: object, groups: object) -> list[list[int]]:
 
 
 class Payload(NamedTuple):
-    """The bytes of a collective: a size, a matrix of counts, or none (barrier)."""
+    """The bytes of a collective: a size, a matrix of counts, tokens, or none (barrier)."""
 
     size_bytes: int | None
     counts: NDArray[np.int64] | None
+    moe: Moe | None = None
+
+    @property
+    def table(self) -> NDArray[np.int64] | _core.Tokens | None:
+        """What each rank has for each other, as the extension takes it."""
+        return self.counts if self.moe is None else self.moe.core
 
     @property
     def volume_bytes(self) -> int | None:
         """The bytes that algbw divides by the time.
 
-        With counts it is the largest number that one rank sends or receives.
+        With counts or tokens it is the largest number that one rank sends or receives.
         """
+        if self.moe is not None:
+            return self.moe.volume_bytes
         if self.counts is None:
             return self.size_bytes
         sent = self.counts.sum(axis=1)
@@ -258,10 +267,6 @@ class Payload(NamedTuple):
 def known_collective(collective: object) -> str:
     """Return the name of a collective, or raise the error that lists the nearest ones."""
     name = text(collective, "collective")
-    if name in _LATER:
-        raise UnsupportedError(
-            f"{name} needs the mixture-of-experts model, which comes in a later version"
-        )
     known = _core.collectives()
     if name not in known:
         raise unknown_name("collective", name, known)
@@ -274,8 +279,13 @@ def payload(
     size_bytes: object = None,
     per_rank_bytes: object = None,
     counts: object = None,
+    *,
+    moe: object = None,
 ) -> Payload:
-    """Return what a known collective moves, from exactly one of the three arguments."""
+    """Return what a known collective moves, from exactly one of the arguments."""
+    if moe is not None or collective in WITH_TOKENS:
+        others = [each for each in (size_bytes, per_rank_bytes, counts) if each is not None]
+        return _tokens(collective, n_ranks, moe, others)
     given = {"size_bytes": size_bytes, "per_rank_bytes": per_rank_bytes, "counts": counts}
     names = [name for name, value in given.items() if value is not None]
     if collective == WITHOUT_SIZE:
@@ -301,6 +311,19 @@ def payload(
             f"got per_rank_bytes={part}"
         )
     return Payload(total, None)
+
+
+def _tokens(collective: str, n_ranks: int, moe: object, others: list[object]) -> Payload:
+    from .moe import Moe
+
+    if collective not in WITH_TOKENS:
+        allowed = " and ".join(sorted(WITH_TOKENS))
+        raise ArgumentError(f"moe is for {allowed}; {collective} takes size_bytes")
+    if not isinstance(moe, Moe) or others:
+        raise ArgumentError(f"{collective} needs moe=cm.moe(...) and no size, got moe={moe!r}")
+    if moe.n_ranks != n_ranks:
+        raise ArgumentError(f"moe has {moe.n_ranks} ranks, but {n_ranks} ranks were given")
+    return Payload(None, None, moe)
 
 
 def count_matrix(counts: object, n_ranks: int) -> NDArray[np.int64]:
@@ -388,7 +411,7 @@ class Question(NamedTuple):
             self.endpoints,
             self.root,
             self.payload.size_bytes,
-            self.payload.counts,
+            self.payload.table,
             self.options,
             self.split,
             settings,
@@ -403,7 +426,7 @@ class Question(NamedTuple):
             self.endpoints,
             self.root,
             self.payload.size_bytes,
-            self.payload.counts,
+            self.payload.table,
             self.options,
             self.split,
             start_ps,
@@ -427,15 +450,13 @@ def ask_question(
 ) -> Question:
     """Return the checked question about one collective."""
     name = known_collective(collective)
-    if moe is not None:
-        raise UnsupportedError("moe= needs the mixture-of-experts model of a later version")
-    chosen = endpoints(ranks, n_endpoints)
+    chosen = endpoints(getattr(moe, "ranks", None) if ranks is None else ranks, n_endpoints)
     return Question(
         collective=name,
         algorithm=text(algorithm, "algorithm"),
         endpoints=chosen,
         root=integer(root, "root", 0, len(chosen) - 1),
-        payload=payload(name, len(chosen), size_bytes, per_rank_bytes, counts),
+        payload=payload(name, len(chosen), size_bytes, per_rank_bytes, counts, moe=moe),
         options=algorithm_options(options),
         split=text(split, "split"),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core
 from .arguments import (
+    WITH_TOKENS,
     WITHOUT_SIZE,
     Payload,
     algorithm_options,
@@ -16,7 +17,7 @@ from .arguments import (
     payload,
     text,
 )
-from .errors import ArgumentError
+from .errors import ArgumentError, UnsupportedError
 from .frames import Column, Columns, from_frame, to_frame
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from .arguments import Counts, Levels, Size
+    from .moe import Moe
     from .team import Team
 
 _TRANSFER_COLUMNS = (
@@ -71,10 +73,11 @@ def schedule(
     collective: str,
     algorithm: str,
     *,
-    ranks: SupportsIndex | Team,
+    ranks: SupportsIndex | Team | None = None,
     size_bytes: Size | None = None,
     per_rank_bytes: Size | None = None,
     counts: Counts | None = None,
+    moe: Moe | None = None,
     root: SupportsIndex = 0,
     levels: Levels | None = None,
     split: str = "exact",
@@ -90,8 +93,8 @@ def schedule(
     collective, algorithm : str
         A pair from `cm.algorithms()`.
     ranks : int or Team
-        Number of ranks, or a team, which brings its levels.
-    size_bytes, per_rank_bytes, counts
+        Number of ranks, or a team, which brings its levels; by default those of `moe`.
+    size_bytes, per_rank_bytes, counts, moe
         The payload, as for `cm.simulate`; exactly one, none for a barrier.
     root : int
         Root rank of a rooted collective, the sender of a send_recv.
@@ -121,8 +124,10 @@ def schedule(
     (6, 24)
     """
     name = known_collective(collective)
+    if ranks is None and moe is not None:
+        ranks = moe.n_ranks
     n_ranks, team_levels = n_ranks_of(ranks)
-    what = payload(name, n_ranks, size_bytes, per_rank_bytes, counts)
+    what = payload(name, n_ranks, size_bytes, per_rank_bytes, counts, moe=moe)
     core = _core.Schedule.build(
         name,
         text(algorithm, "algorithm"),
@@ -130,7 +135,7 @@ def schedule(
         level_list(team_levels if levels is None else levels),
         integer(root, "root", 0, n_ranks - 1),
         what.size_bytes,
-        what.counts,
+        what.table,
         algorithm_options(options),
         text(split, "split"),
     )
@@ -226,6 +231,8 @@ class Schedule:
         True
         """
         name = known_collective(collective)
+        if name in WITH_TOKENS:
+            raise UnsupportedError(f"a {name} of one's own making comes in a later version")
         n_ranks, _ = n_ranks_of(ranks)
         is_sizeless = size_bytes is None and per_rank_bytes is None and counts is None
         what = (
@@ -363,7 +370,7 @@ class Schedule:
         Raises
         ------
         ArgumentError
-            If the size is none, or the schedule has counts or is a barrier.
+            If the size is none, or the schedule has counts or tokens or is a barrier.
 
         Examples
         --------
@@ -371,8 +378,8 @@ class Schedule:
         >>> ring.with_size("4kB") == cm.schedule("all_gather", "ring", ranks=4, size_bytes="4kB")
         True
         """
-        if self._payload.counts is not None:
-            raise ArgumentError("a schedule with counts has no other size")
+        if self._payload.table is not None:
+            raise ArgumentError("a schedule with counts or tokens has no other size")
         what = payload(self.collective, self.n_ranks, size_bytes, per_rank_bytes)
         if what.size_bytes is None:
             raise ArgumentError(f"a {self.collective} has no size")

@@ -20,7 +20,7 @@ from .arguments import (
     size_array,
     text,
 )
-from .errors import ArgumentError, LimitError, SpecError
+from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
 from .frames import Column, collected, from_frame, to_frame
 from .team import Team
 
@@ -275,6 +275,8 @@ class Fabric:
         ------
         SpecError
             If a name reads as a range, such as "gpu{0..7}".
+        UnsupportedError
+            If the fabric is calibrated: the schema describes machines, not libraries.
 
         Examples
         --------
@@ -284,6 +286,11 @@ class Fabric:
         """
         from .formats import fabric_toml_writer
 
+        if self._calibration is not None:
+            raise UnsupportedError(
+                "cm.fabric/1 has no place for a calibration; write fabric.calibrated(None) and "
+                "fabric.calibration apart"
+            )
         return fabric_toml_writer.render(self.name, self.nodes, self.links)
 
     @staticmethod
@@ -524,7 +531,7 @@ class Fabric:
         pairs = [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
         return Fabric(self.core.degrade(pairs), None, self._calibration)
 
-    def calibrated(self, calibration: Calibration) -> Fabric:
+    def calibrated(self, calibration: Calibration | None) -> Fabric:
         """Return the fabric with what a library costs on it.
 
         Collectives then take the library's algorithm and protocol where none is named ("auto"), and
@@ -535,8 +542,8 @@ class Fabric:
 
         Parameters
         ----------
-        calibration : Calibration
-            From `cm.calibrate` or `Calibration.load`.
+        calibration : Calibration or None
+            From `cm.calibrate` or `Calibration.load`; None gives the machine alone.
 
         Returns
         -------
@@ -554,9 +561,13 @@ class Fabric:
         >>> nccl = plain.calibrated(cm.Fabric.preset("hgx_h100", library="nccl").calibration)
         >>> nccl.digest == plain.digest
         False
+        >>> nccl.calibrated(None) == plain
+        True
         """
         from .measure.calibration import checked
 
+        if calibration is None:
+            return Fabric(self.core.uncalibrated())
         fitted = checked(calibration)
         if fitted.fabric != self.name:
             raise ArgumentError(

@@ -11,6 +11,8 @@ from .frames import Column, Columns, from_frame, to_frame
 if TYPE_CHECKING:
     import polars as pl
 
+    from .measure.calibration import Calibration
+
 PS_PER_S = 1e12
 
 SCHEMA = "cm.result/1"
@@ -32,6 +34,7 @@ class Asked(NamedTuple):
     routing: str
     collective: str | None  # None for several jobs and for flows
     volume_bytes: int | None  # None likewise, and for a barrier
+    calibration: Calibration | None = None
 
 
 class _Answer(NamedTuple):
@@ -239,6 +242,30 @@ class Result:
         return self._digest
 
     @property
+    def extrapolates(self) -> str | None:
+        """Why the costs of a calibrated fabric lie outside of what was measured.
+
+        None if they do not, and where only the network counts.
+
+        Examples
+        --------
+        >>> fabric = cm.Fabric.preset("hgx_h100", library="nccl")
+        >>> cm.simulate(fabric, "all_gather", size_bytes="4GiB").extrapolates
+        'regime bulk was measured from 4194304 to 268435456 bytes'
+        """
+        if self._asked.calibration is None:
+            return None
+        from .measure.rows import MOE
+
+        beyond = [
+            self._asked.calibration.extrapolates(
+                collective if collective in MOE else regime, n_ranks, size_bytes
+            )
+            for collective, regime, n_ranks, size_bytes in self._again().charged
+        ]
+        return "; ".join(dict.fromkeys(each for each in beyond if each is not None)) or None
+
+    @property
     def n_events(self) -> int:
         """Events that the engine processed."""
         return self._answer.n_events
@@ -303,6 +330,7 @@ class Result:
             The time and how exact it is; the terms that it is made of, along the chain of transfers
             that ends last (start, software, latency, serialization, reduction, congestion; those
             that are zero are left out); the busiest resource; the two bounds and what binds them.
+            Of a calibrated fabric first the terms of its library, and what of them extrapolates.
 
         Examples
         --------
@@ -321,6 +349,8 @@ class Result:
         efficiency        81.0 %   only another schedule or other routes can be faster
         """
         told = self._again().explain()
+        if self.extrapolates is not None:
+            told = f"{told}\nextrapolates  {self.extrapolates}"
         busiest = self._answer.busiest_link
         if busiest is None:
             return told

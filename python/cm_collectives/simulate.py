@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from .arguments import Counts, Ranks, Size, Starts
+    from .moe import Moe
 
 
 class Job:
@@ -40,7 +41,7 @@ class Job:
     collective : str or Schedule
         Name of a collective, or a schedule, which brings its own payload, root and algorithm; one
         without a size wants it here.
-    size_bytes, per_rank_bytes, counts, ranks, root, algorithm, start_ps, split, **options
+    size_bytes, per_rank_bytes, counts, moe, ranks, root, algorithm, start_ps, split, **options
         As for `cm.simulate`. With "auto", the algorithm that is fastest alone on the fabric.
 
     Raises
@@ -69,6 +70,7 @@ class Job:
         size_bytes: Size | None = None,
         per_rank_bytes: Size | None = None,
         counts: Counts | None = None,
+        moe: Moe | None = None,
         ranks: Ranks | None = None,
         root: SupportsIndex = 0,
         algorithm: str = "auto",
@@ -84,6 +86,7 @@ class Job:
             "size_bytes": size_bytes,
             "per_rank_bytes": per_rank_bytes,
             "counts": counts,
+            "moe": moe,
             "ranks": ranks,
             "root": root,
             "algorithm": algorithm,
@@ -160,7 +163,7 @@ def simulate(
     size_bytes: Size | None = None,
     per_rank_bytes: Size | None = None,
     counts: Counts | None = None,
-    moe: object = None,
+    moe: Moe | None = None,
     ranks: Ranks | None = None,
     root: SupportsIndex = 0,
     algorithm: str = "auto",
@@ -199,8 +202,9 @@ def simulate(
     counts : array_like, optional
         Instead of it, for all_to_all: an (n, n) matrix of the bytes from row to column, 0 on the
         diagonal (all-to-all-v).
-    moe : object, optional
-        For dispatch and combine; a later version.
+    moe : Moe, optional
+        Instead of it, for dispatch and combine: the tokens, from `cm.moe`; `ranks` are then its
+        ranks by default.
     ranks : int, sequence of int or Team, optional
         The first n endpoints, or endpoints in rank order; all by default. Of a schedule: the first
         as many as it has ranks.
@@ -341,6 +345,7 @@ def _simulate_collective(
         run.routing,
         question.collective,
         question.payload.volume_bytes,
+        fabric.calibration,
     )
     return Result(asked, partial(_run_question, fabric, question, starts, run))
 
@@ -368,6 +373,7 @@ def _simulate_jobs(fabric: Fabric, jobs: Sequence[Job], run: Settings) -> Result
         run.routing,
         None if only is None else only.collective,
         None if only is None else only.volume_bytes,
+        fabric.calibration,
     )
     return Result(asked, partial(_run_jobs, fabric, placed, run))
 
@@ -411,7 +417,7 @@ def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:
         fabric.core.levels(question.endpoints),
         question.root,
         question.payload.size_bytes,
-        question.payload.counts,
+        question.payload.table,
         options,
         question.split,
     )

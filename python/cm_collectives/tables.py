@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import text, unknown_name
@@ -12,6 +11,7 @@ from .frames import collected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import polars as pl
 
@@ -82,6 +82,8 @@ def write_tables(
     """
     render = _renderer(text(format, "format"))
     rows = _rows(answered)
+    from pathlib import Path
+
     folder = Path(out)
     files = render(rows, fabric, text(datatype, "datatype"))
     folder.mkdir(parents=True, exist_ok=True)

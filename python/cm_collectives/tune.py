@@ -88,7 +88,7 @@ def tune(
     >>> fabric = cm.Fabric.preset("cm384")
     >>> best = cm.tune(fabric, "broadcast", ["1KiB", "64MiB"], ranks=16).filter(place=1)
     >>> best.select("size_bytes", "algorithm", "options").rows()
-    [(1024, 'direct', '{}'), (67108864, 'chain', '{}')]
+    [(1024, 'direct', '{}'), (67108864, 'double_binary_tree', '{"level": "package"}')]
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")

@@ -219,7 +219,8 @@ class Calibration:
             return f"no row of regime {regime} was measured"
         low, high = known[0].ranks
         if not low <= n_ranks <= high:
-            return f"regime {regime} was measured on {low} to {high} ranks"
+            some = f"{low}" if low == high else f"{low} to {high}"
+            return f"regime {regime} was measured on {some} ranks"
         least, most = known[0].size_bytes
         if not least <= size_bytes <= most:
             return f"regime {regime} was measured from {least} to {most} bytes"

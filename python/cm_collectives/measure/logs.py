@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cm_collectives.errors import ArgumentError, SpecError
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 def content(source: str | PathLike[str]) -> tuple[str, str]:
     """Return the text of a path or of the text itself, and what to call it."""
     from os import PathLike
+    from pathlib import Path
 
     if isinstance(source, str) and "\n" in source:
         return source, "text"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from cm_collectives.errors import UnsupportedError
@@ -20,6 +19,8 @@ _SUFFIX = ".toml"
 
 def _folder() -> dict[str, str]:
     """Return the texts of all files, by "fabric.library"."""
+    from importlib.resources import files  # 15 ms that `import cm_collectives` need not take
+
     found = sorted(files(__package__).joinpath("calibrations").iterdir(), key=lambda f: f.name)
     return {
         each.name.removesuffix(_SUFFIX): each.read_text(encoding="utf-8")

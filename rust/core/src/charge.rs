@@ -6,11 +6,11 @@
 //! switch domain meets congestion, failed links and far away ranks by itself.
 
 use crate::algorithms;
-use crate::collective::{Collective, Payload, Problem};
-use crate::cost::{Form, Regime, Shape, Term, TermKind};
+use crate::collective::{self, Collective, Payload, Problem};
+use crate::cost::{Form, Moe, Operation, Regime, Shape, Term, TermKind};
 use crate::error::Error;
 use crate::fabric::Fabric;
-use crate::ids::LinkId;
+use crate::ids::{LinkId, RankId};
 use crate::rules::{self, Ruling, Situation};
 use crate::schedule::{ChunkRange, ChunkSizes, Op, Outline, Schedule};
 
@@ -61,6 +61,16 @@ impl Charge {
             return Ok(None);
         }
         let ruling = ruling(fabric, traffic.endpoints, outline.collective, size_bytes)?;
+        if let Some(tokens) = outline.traffic {
+            let form = Form::Moe(moe(outline.collective, tokens));
+            return Ok(Some(Self {
+                covered_ps: 0,
+                library: calibration.library.clone(),
+                choice: ruling.choice,
+                regime: ruling.regime,
+                terms: form.terms(&calibration.parameters),
+            }));
+        }
         let is_its_own = ruling.algorithm == outline.algorithm;
         let regime = match ruling.regime {
             // Another algorithm than the library's leaves the switches out, and shares its kernels.
@@ -108,6 +118,29 @@ impl Charge {
         let transfer_ps = u128::from(start_ps) + u128::from(self.kind_ps(TermKind::Transfer));
         let network_ps = network_ps.saturating_sub(self.covered_ps);
         transfer_ps.max(network_ps.into()) + u128::from(self.kind_ps(TermKind::Endpoint))
+    }
+}
+
+/// What tokens ask of the busiest rank.
+fn moe(collective: Collective, traffic: &collective::Traffic) -> Moe {
+    let tokens = &traffic.tokens;
+    let chunks =
+        (0..traffic.copies().len()).filter(|&chunk| traffic.copies().token(chunk).is_some());
+    // A token that goes to a node first is copied there.
+    let n_copies: usize = chunks.map(|chunk| traffic.copies().ends(chunk).len()).sum();
+    let most = (0..tokens.n_ranks()).map(|rank| tokens.of_rank(RankId(rank)).len());
+    let (excess, average) = tokens.lockstep();
+    Moe {
+        operation: match collective {
+            Collective::Combine => Operation::Combine,
+            _ => Operation::Dispatch,
+        },
+        n_ranks: f64::from(tokens.n_ranks()),
+        tokens_per_rank: most.max().unwrap_or(0) as f64,
+        hidden: f64::from(tokens.hidden()),
+        copies: n_copies as f64 / f64::from(tokens.n_tokens().max(1)),
+        bytes_per_token: tokens.bytes_per_token() as f64,
+        incast: excess as f64 / average as f64,
     }
 }
 
@@ -184,7 +217,7 @@ pub fn sent_bytes(schedule: &Schedule, sizes: &ChunkSizes) -> f64 {
 }
 
 /// The size in the sense of nccl-tests; of an all-to-all with counts the most that one rank sends.
-fn size_bytes(outline: &Outline) -> u64 {
+pub fn size_bytes(outline: &Outline) -> u64 {
     let whole = |range| {
         let (numerator, denominator) = outline.sizes.size_of(range);
         numerator.div_ceil(denominator.into()) as u64

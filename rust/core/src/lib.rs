@@ -32,6 +32,7 @@ pub mod rules;
 pub mod schedule;
 pub mod session;
 pub mod simulate;
+pub mod splitmix;
 pub mod suggest;
 pub mod sweep;
 pub mod team;

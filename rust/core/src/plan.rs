@@ -89,7 +89,7 @@ impl Recipe {
         let is_equal = match self.payload {
             Payload::Bytes(size_bytes) => size_bytes > 0 && self.split == Split::Exact,
             Payload::None => true,
-            Payload::Counts(_) => false,
+            Payload::Counts(_) | Payload::Tokens(_) => false,
         };
         is_equal && self.team.n_ranks() > 1
     }

@@ -725,6 +725,10 @@ fn demand<'a>(schedule: &Outline, nodes: &'a [NodeId]) -> Demand<'a> {
     let whole_bytes = matches!(schedule.sizes, ChunkSizes::Each { .. });
     let volume = match collective {
         Collective::Barrier => Volume::Signals,
+        Collective::Dispatch | Collective::Combine => {
+            let traffic = schedule.traffic.expect("a schedule of tokens has them");
+            Volume::Tokens(traffic.tokens.clone())
+        }
         Collective::AllToAll if whole_bytes => {
             Volume::Counts((0..n_blocks).map(|index| block(index).0 as u64).collect())
         }

@@ -7,10 +7,10 @@
 use cm_core::fabric::presets::lookup as preset;
 use cm_core::fabric::routing::{
     Network, Route, Routing, RoutingError, RoutingOptions, Share, lookup, pinned, resolve_via,
-    splitmix64,
 };
 use cm_core::fabric::{Bundles, Fabric, FabricBuilder, Link, NodeKind, Params};
 use cm_core::ids::{BundleId, LinkId, NodeId};
+use cm_core::splitmix::splitmix64;
 
 /// Four nodes: small, and with every feature of the full machine.
 fn small() -> Fabric {

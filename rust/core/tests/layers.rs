@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Top-level modules from the bottom up; a module may use those of lower layers, and itself.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "csr", "suggest"],
+    &["ids", "csr", "splitmix", "suggest"],
     &["team"],
     &["collective"],
     &["cost"],

@@ -137,6 +137,20 @@ fn the_a3_rule_on_one_supernode_follows_its_thresholds() {
     assert_eq!(at(AllGather, (2, 6), (256 * KIB + 1) * 12), "level1:ring");
     assert_eq!(at(ReduceScatter, cm384, 21_846 * 768), "level1:NHR");
     assert_eq!(at(AllToAll, cm384, 1), "fullmesh in groups of 8");
+    // Large, on one server: the double ring, for which a mesh stands; it has as many steps as a ring.
+    for (collective, algorithm, n_steps) in [
+        (AllReduce, "two_shot", 30),
+        (AllGather, "direct", 15),
+        (ReduceScatter, "direct", 15),
+    ] {
+        let ruling = ruling("hccl-a3", collective, &team(1, 16), 1 << 30);
+        assert_eq!(
+            (ruling.algorithm, ruling.n_steps),
+            (algorithm, Some(n_steps))
+        );
+        assert_eq!(ruling.regime, Regime::Bulk);
+    }
+    assert_eq!(at(Broadcast, (1, 16), 1 << 30), "level1:ring");
     // With the vector cores: R > 8: below 8 MiB; R <= 8: up to 512 KiB.
     let aiv = |collective, servers, size| choice("hccl-a3-aiv", collective, servers, size);
     assert_eq!(aiv(AllReduce, cm384, 8 * MIB - 1), "AIV mesh");
@@ -206,13 +220,16 @@ fn every_ruling_names_an_algorithm_that_runs_where_there_is_one() {
                     let Some(ruling) = rule.decide(&situation) else {
                         continue;
                     };
+                    let found = algorithm(ruling.algorithm).unwrap();
+                    assert!(found.about().collectives.contains(collective));
                     let payload = match collective {
                         Collective::Barrier => Payload::None,
+                        // Of tokens, which no size says (`experts.rs` runs these).
+                        Collective::Dispatch | Collective::Combine => continue,
                         _ => Payload::Bytes(size_bytes),
                     };
                     let mut problem = Problem::new(*collective, &team, payload);
                     problem.options = ruling.options.clone();
-                    let found = algorithm(ruling.algorithm).unwrap();
                     let checked = check(found, &problem);
                     assert!(checked.is_ok(), "{}: {ruling:?}: {checked:?}", rule.name());
                 }

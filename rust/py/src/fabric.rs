@@ -218,6 +218,14 @@ impl PyFabric {
         })
     }
 
+    /// The same machine without a calibration.
+    fn uncalibrated(&self) -> Self {
+        Self {
+            fabric: Arc::new(self.fabric.uncalibrated()),
+            recipe: self.recipe.clone(),
+        }
+    }
+
     /// Library, rule, tuning and parameters of its calibration.
     fn calibration(&self) -> Option<CalibrationTuple> {
         self.fabric.calibration().map(|known| cost::plain(known))
@@ -348,12 +356,8 @@ impl PyFabric {
         let this = slf.get();
         let class = py.get_type::<Self>();
         if let Some((library, rule, tuning, parameters)) = this.calibration() {
-            let plain = Self {
-                fabric: Arc::new(this.fabric.uncalibrated()),
-                recipe: this.recipe.clone(),
-            };
             let rebuild = class.getattr("_with_calibration")?;
-            let args = (plain, library, rule, tuning, parameters);
+            let args = (this.uncalibrated(), library, rule, tuning, parameters);
             return PyTuple::new(py, [rebuild, args.into_pyobject(py)?.into_any()]);
         }
         match &this.recipe {

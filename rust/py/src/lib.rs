@@ -21,6 +21,7 @@ mod schedule;
 mod session;
 mod simulate;
 mod sweep;
+mod tokens;
 mod tune;
 
 use pyo3::prelude::*;
@@ -49,6 +50,8 @@ mod _core {
     use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
     #[pymodule_export]
     use super::sweep::{PyCase, sweep, times_ps};
+    #[pymodule_export]
+    use super::tokens::PyTokens;
     #[pymodule_export]
     use super::tune::tune;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cm_core::algorithms::{self, PlanError};
-use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split};
+use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split, Traffic};
 use cm_core::csr::Csr;
 use cm_core::error::Error;
 use cm_core::ids::RankId;
@@ -21,6 +21,7 @@ use crate::columns::{
 };
 use crate::error::{argument, raise};
 use crate::fabric::Levels;
+use crate::tokens::{PyTokens, TrafficTuple};
 
 /// Memory above which a schedule is refused before it is built.
 const MEMORY_LIMIT_BYTES: u64 = 8_000_000_000;
@@ -32,7 +33,12 @@ pub(crate) struct PySchedule {
 }
 
 /// Names, shape and chunk sizes of a pickled schedule.
-type Pickled = ((String, String), (u32, u32, u32), (u64, u32, Vec<u64>));
+type Pickled = (
+    (String, String),
+    (u32, u32, u32),
+    (u64, u32, Vec<u64>),
+    Option<TrafficTuple>,
+);
 
 /// What a schedule is for.
 struct Shape {
@@ -40,6 +46,7 @@ struct Shape {
     n_ranks: u32,
     root: RankId,
     n_chunks: u32,
+    traffic: Option<Traffic>,
 }
 
 /// Algorithm options from a dict of integers and strings.
@@ -86,15 +93,23 @@ pub(crate) fn split(py: Python<'_>, name: &str) -> PyResult<Split> {
     }
 }
 
-/// The payload of a size or of counts.
+/// What each rank has for each other, or its tokens.
+#[derive(FromPyObject)]
+pub(crate) enum Counts<'py> {
+    Matrix(PyReadonlyArray2<'py, i64>),
+    Tokens(Py<PyTokens>),
+}
+
+/// The payload of a size, of counts or of tokens.
 pub(crate) fn payload(
     py: Python<'_>,
     size_bytes: Option<u64>,
-    counts: Option<&PyReadonlyArray2<'_, i64>>,
+    counts: Option<&Counts<'_>>,
 ) -> PyResult<Payload> {
     match (size_bytes, counts) {
         (Some(size), None) => Ok(Payload::Bytes(size)),
-        (None, Some(counts)) => Ok(Payload::Counts(snapshot_counts(py, counts)?)),
+        (None, Some(Counts::Matrix(counts))) => Ok(Payload::Counts(snapshot_counts(py, counts)?)),
+        (None, Some(Counts::Tokens(tokens))) => Ok(Payload::Tokens(tokens.get().tokens.clone())),
         (None, None) => Ok(Payload::None),
         (Some(_), Some(_)) => Err(argument(
             py,
@@ -131,7 +146,7 @@ impl PySchedule {
         levels: Levels,
         root: u32,
         size_bytes: Option<u64>,
-        counts: Option<PyReadonlyArray2<'_, i64>>,
+        counts: Option<Counts<'_>>,
         options: &Bound<'_, PyDict>,
         split: &str,
     ) -> PyResult<Self> {
@@ -169,7 +184,7 @@ impl PySchedule {
         n_ranks: u32,
         root: u32,
         size_bytes: Option<u64>,
-        counts: Option<PyReadonlyArray2<'_, i64>>,
+        counts: Option<Counts<'_>>,
         n_chunks: u32,
         algorithm: &str,
         verify: bool,
@@ -207,6 +222,7 @@ impl PySchedule {
             n_ranks,
             root: RankId(root),
             n_chunks,
+            traffic: None,
         };
         let parts = parts(py, columns, shape, sizes, algorithm)?;
         let schedule = parts.build().map_err(|error| raise(py, error.into()))?;
@@ -295,6 +311,10 @@ impl PySchedule {
             (schedule.collective().name(), schedule.algorithm()),
             (schedule.n_ranks(), schedule.root().0, schedule.n_chunks()),
             (total_bytes, n_chunks, offsets),
+            schedule
+                .traffic()
+                .map(|traffic| crate::tokens::pickled(py, traffic))
+                .transpose()?,
         );
         let columns = transfer_columns(Columns::new(py), schedule)?.done();
         let rebuild = py.get_type::<Self>().getattr("_rebuild")?;
@@ -307,7 +327,7 @@ impl PySchedule {
     /// Rebuilds a pickled schedule.
     #[staticmethod]
     fn _rebuild(py: Python<'_>, columns: &Bound<'_, PyDict>, about: Pickled) -> PyResult<Self> {
-        let ((collective, algorithm), (n_ranks, root, n_chunks), sizes) = about;
+        let ((collective, algorithm), (n_ranks, root, n_chunks), sizes, traffic) = about;
         let collective = Collective::from_name(&collective).map_err(|e| raise(py, e.into()))?;
         let sizes = match sizes {
             (total_bytes, n_chunks, offsets) if offsets.is_empty() => ChunkSizes::Equal {
@@ -321,6 +341,7 @@ impl PySchedule {
             n_ranks,
             root: RankId(root),
             n_chunks,
+            traffic: traffic.map(crate::tokens::unpickled),
         };
         let built = parts(py, columns, shape, sizes, &algorithm)?.build();
         let schedule = built.map_err(|error| raise(py, error.into()))?;
@@ -461,6 +482,7 @@ fn parts(
         root: shape.root,
         n_chunks: shape.n_chunks,
         sizes,
+        traffic: shape.traffic,
         step: unsigned_if(columns, "step")?,
         src: ranks("src")?,
         dst: ranks("dst")?,

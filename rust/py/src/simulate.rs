@@ -15,7 +15,7 @@ use cm_core::question::{Choice, Question};
 use cm_core::report;
 use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Source, Work};
 use cm_core::suggest;
-use numpy::{PyReadonlyArray1, PyReadonlyArray2};
+use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -24,7 +24,7 @@ use crate::columns::{Columns, snapshot};
 use crate::error::{argument, raise, raise_fabric};
 use crate::fabric::PyFabric;
 use crate::interrupt::interruptible;
-use crate::schedule::{PySchedule, option_dict, options, payload, split, transfer_columns};
+use crate::schedule::{Counts, PySchedule, option_dict, options, payload, split, transfer_columns};
 
 /// How to run: immutable.
 #[pyclass(frozen, name = "Settings", module = "cm_collectives._core")]
@@ -106,7 +106,7 @@ pub(crate) fn question(
     endpoints: Vec<u32>,
     root: u32,
     size_bytes: Option<u64>,
-    counts: Option<&PyReadonlyArray2<'_, i64>>,
+    counts: Option<&Counts<'_>>,
     options: &Bound<'_, PyDict>,
     split: &str,
     starts_ps: Vec<u64>,
@@ -143,7 +143,7 @@ pub(crate) fn simulate(
     endpoints: Vec<u32>,
     root: u32,
     size_bytes: Option<u64>,
-    counts: Option<PyReadonlyArray2<'_, i64>>,
+    counts: Option<Counts<'_>>,
     options: &Bound<'_, PyDict>,
     split: &str,
     start_ps: Vec<u64>,
@@ -373,6 +373,23 @@ impl PyRun {
     #[getter]
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         option_dict(py, &self.options)
+    }
+
+    /// Collective, regime, ranks and size of each job that its library was charged for.
+    #[getter]
+    fn charged(&self) -> Vec<(&'static str, &'static str, u32, u64)> {
+        let jobs: &[PlacedJob] = match self.simulation.work() {
+            Work::Jobs(jobs) => jobs,
+            Work::Flows(_) => &[],
+        };
+        let each = jobs.iter().zip(self.simulation.charges());
+        let told = each.filter_map(|(job, charge)| {
+            let (outline, regime) = (job.outline(), charge.as_ref()?.regime);
+            let size_bytes = cm_core::charge::size_bytes(&outline);
+            let collective = outline.collective.name();
+            Some((collective, regime.name(), outline.n_ranks, size_bytes))
+        });
+        told.collect()
     }
 
     /// Columns of all transfers, or of all flows.

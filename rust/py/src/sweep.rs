@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use cm_core::question::{OpenQuestion, Question};
 use cm_core::sweep::{Answers, Row};
-use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -16,7 +16,7 @@ use crate::columns::{Columns, snapshot, to_array};
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::interrupt::{Progress, interruptible};
-use crate::schedule::payload;
+use crate::schedule::{Counts, payload};
 use crate::simulate::{PySettings, question};
 
 /// One scenario of a batch, checked.
@@ -44,7 +44,7 @@ impl PyCase {
         endpoints: Vec<u32>,
         root: u32,
         size_bytes: Option<u64>,
-        counts: Option<PyReadonlyArray2<'_, i64>>,
+        counts: Option<Counts<'_>>,
         options: &Bound<'_, PyDict>,
         split: &str,
         settings: &PySettings,

@@ -2,8 +2,7 @@
 //!
 //! With v = r - root and L = ceil(log2 n): at step s, d = 2^(L-1-s), every v that is a multiple of
 //! 2d sends to v + d. Broadcast sends the whole vector, in K pipelined chunks (chunk k at step
-//! s + k); scatter sends the blocks [v + d, v + 2d), which are at most two ranges because the root
-//! rotates them. Reduce and gather are the transposes. Cost: broadcast L (alpha + S beta) for K = 1,
+//! s + k); scatter sends the blocks [v + d, v + 2d), around the last rank as the root rotates them. Reduce and gather are the transposes. Cost: broadcast L (alpha + S beta) for K = 1,
 //! scatter L alpha + (n-1)/n S beta.
 //! Source: Thakur, Rabenseifner, Gropp 2005; `reference/algorithms.md` 3.10.
 

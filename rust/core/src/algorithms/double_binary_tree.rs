@@ -73,12 +73,13 @@ impl Algorithm for DoubleBinaryTree {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        2 * chunks_per_tree(problem) * checked(problem).n_lanes()
+        let lanes = checked(problem);
+        2 * lanes.n_chunks() * lanes.n_lanes()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
         if is_over_ranks(problem) {
-            return 2 * height_of_root(problem.n_ranks()) + chunks_per_tree(problem) - 1;
+            return 2 * height_of_root(problem.n_ranks()) + chunks_of(problem, 1) - 1;
         }
         n_phases(problem) * checked(problem).n_steps()
     }
@@ -125,7 +126,7 @@ impl Algorithm for DoubleBinaryTree {
             }
             return;
         }
-        let (n, n_chunks) = (problem.n_ranks(), chunks_per_tree(problem));
+        let (n, n_chunks) = (problem.n_ranks(), chunks_of(problem, 1));
         for tree in [Tree::First, Tree::Second] {
             let v = tree.relabeled(n, rank.0);
             let half = match tree {
@@ -163,13 +164,16 @@ fn lanes<'a>(problem: &Problem<'a>) -> Result<Lanes<'a>, Unsupported> {
 /// The lanes of a supported problem.
 fn checked<'a>(problem: &Problem<'a>) -> Lanes<'a> {
     let lanes = lanes(problem).expect("supports() has found the level");
-    lanes.in_chunks(chunks_per_tree(problem))
+    let n_chunks = chunks_of(problem, lanes.n_lanes());
+    lanes.in_chunks(n_chunks)
 }
 
 /// K: each tree carries one half of the vector, or of the stripe of a lane.
-fn chunks_per_tree(problem: &Problem) -> u32 {
-    let lanes = lanes(problem).map_or(1, |lanes| lanes.n_lanes());
-    default_chunks(problem, problem.size_bytes().div_ceil(2 * u64::from(lanes)))
+fn chunks_of(problem: &Problem, n_lanes: u32) -> u32 {
+    default_chunks(
+        problem,
+        problem.size_bytes().div_ceil(2 * u64::from(n_lanes)),
+    )
 }
 
 #[derive(Clone, Copy)]

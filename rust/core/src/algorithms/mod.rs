@@ -13,12 +13,14 @@ mod binomial_tree;
 mod bruck;
 mod chain;
 mod direct;
+mod direct_write;
 mod dissemination;
 mod double_binary_tree;
 mod grouped;
 mod halving_doubling;
 mod hierarchical;
 mod kary_tree;
+mod low_latency;
 mod multi_ring;
 mod nb;
 mod neighbor_exchange;
@@ -33,11 +35,12 @@ mod ring;
 mod shift;
 mod swing;
 mod two_level;
+mod two_phase;
 mod two_shot;
 mod xor;
 
 pub use contract::{
-    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, UnknownAlgorithm,
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, Slots, UnknownAlgorithm,
     Unsupported, algorithms_for, check, lookup, orbit_schedule, schedule, variants,
 };
 
@@ -72,4 +75,7 @@ pub static ALGORITHMS: &[&dyn Algorithm] = &[
     &two_level::TwoLevel,
     &dissemination::Dissemination,
     &nvls::Nvls,
+    &low_latency::LowLatency,
+    &two_phase::TwoPhase,
+    &direct_write::DirectWrite,
 ];

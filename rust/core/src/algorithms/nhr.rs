@@ -4,8 +4,8 @@
 //! r - 2di, i < c(d) = floor((n-1+d)/(2d)); the c(d) add up to n - 1, so every slice is delivered once.
 //! Few slices go far, many to the neighbor. Reduce-scatter is the transpose. Scatter: with x the
 //! distance to the root, at d = 1, 2, 4, ... ranks x < min(d, n-d) send x + d the slices x + d,
-//! x + 3d, ... HCCL renumbers slices so that a message is one run of memory; here it is at most two
-//! progressions as it is. `shots` "one": all-reduce as a binomial reduce and broadcast of whole
+//! x + 3d, ... HCCL renumbers slices so that a message is one run of memory; here it is a
+//! progression around the ranks as it is. `shots` "one": all-reduce as a binomial reduce and broadcast of whole
 //! vectors. Cost: all-gather, scatter L alpha + (n-1)/n S beta; reduce-scatter with gamma; the others
 //! are two of these; one-shot all-reduce 2L (alpha + S beta) + L S gamma.
 //! Source: HCCL (cann-hcomm, NHR); `reference/algorithms.md` 3.2.

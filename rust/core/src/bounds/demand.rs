@@ -1,7 +1,9 @@
 //! Demands: what a collective must move between groups of ranks, without saying how.
 
-use crate::collective::Collective;
-use crate::ids::NodeId;
+use std::sync::Arc;
+
+use crate::collective::{Collective, Grain, Layout, Tokens};
+use crate::ids::{NodeId, RankId};
 
 /// What a collective must move, without saying how.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub enum Volume {
     Blocks(Vec<u128>),
     /// Bytes from row to column, row major (all-to-all-v).
     Counts(Vec<u64>),
+    /// The tokens of a mixture of experts.
+    Tokens(Arc<Tokens>),
     /// Nothing but signals.
     Signals,
 }
@@ -40,6 +44,7 @@ impl Demand<'_> {
         match &self.volume {
             Volume::Blocks(blocks) => blocks.iter().all(|&block| block == 0),
             Volume::Counts(counts) => counts.iter().all(|&count| count == 0),
+            Volume::Tokens(tokens) => tokens.n_copies() * tokens.bytes_per_token() == 0,
             Volume::Signals => false,
         }
     }
@@ -49,6 +54,7 @@ impl Demand<'_> {
         match &self.volume {
             Volume::Blocks(blocks) => (blocks.iter().sum(), self.nodes.len() as u128),
             Volume::Counts(counts) => (counts.iter().map(|&c| u128::from(c)).sum(), 1),
+            Volume::Tokens(tokens) => (u128::from(tokens.n_copies() * tokens.bytes_per_token()), 1),
             Volume::Signals => (0, 1),
         }
     }
@@ -56,13 +62,20 @@ impl Demand<'_> {
     /// Bytes that must leave and enter a group of ranks, in units of 1/third-value byte.
     pub(super) fn crossing(&self, members: &[usize]) -> (u128, u128, u128) {
         use Collective::{
-            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Gather, Reduce, ReduceScatter,
-            Scatter, SendRecv,
+            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce,
+            ReduceScatter, Scatter, SendRecv,
         };
         let blocks = match &self.volume {
             Volume::Counts(counts) => {
                 let (out, into) = self.crossing_counts(counts, members);
                 return (out, into, 1);
+            }
+            Volume::Tokens(tokens) => {
+                let (out, into) = crossing_tokens(tokens, members);
+                return match self.collective {
+                    Collective::Combine => (into, out, 1),
+                    _ => (out, into, 1),
+                };
             }
             Volume::Signals => return (0, 0, 1),
             Volume::Blocks(blocks) => blocks,
@@ -88,7 +101,7 @@ impl Demand<'_> {
             Scatter => (0, own),
             Gather if has_root => (0, total - own),
             Gather => (own, 0),
-            Barrier => (0, 0),
+            Barrier | Dispatch | Combine => (0, 0),
         };
         (out, into, n)
     }
@@ -116,6 +129,8 @@ impl Demand<'_> {
         }
         match (&self.volume, self.collective) {
             (Volume::Counts(counts), _) => counts[src * self.nodes.len() + dst] > 0,
+            (Volume::Tokens(tokens), Collective::Combine) => needs(tokens, dst, src),
+            (Volume::Tokens(tokens), _) => needs(tokens, src, dst),
             (_, Collective::Broadcast | Collective::Scatter | Collective::SendRecv) => {
                 src == self.root
             }
@@ -123,4 +138,43 @@ impl Demand<'_> {
             _ => true,
         }
     }
+}
+
+/// Each token once per rank that needs it.
+const ONCE_PER_RANK: Layout = Layout {
+    grain: Grain::Rank,
+    has_status: false,
+};
+
+/// Bytes of tokens out of and into a group: once for all ranks there, which may pass it on.
+fn crossing_tokens(tokens: &Arc<Tokens>, members: &[usize]) -> (u128, u128) {
+    let copies = tokens.copies(ONCE_PER_RANK);
+    let mut inside = vec![false; tokens.n_ranks() as usize];
+    for &member in members {
+        inside[member] = true;
+    }
+    let (mut n_out, mut arriving) = (0u64, Vec::new());
+    for rank in members.iter().map(|&member| RankId::from_index(member)) {
+        let leaves = |token: &u32| {
+            tokens
+                .homes(*token)
+                .iter()
+                .any(|home| !inside[home.index()])
+        };
+        n_out += tokens.of_rank(rank).filter(leaves).count() as u64;
+        let due = copies.due_at(rank).iter().copied();
+        let from_outside = due.filter(|&chunk| !inside[copies.source(chunk).index()]);
+        arriving.extend(from_outside.filter_map(|chunk| copies.token(chunk)));
+    }
+    arriving.sort_unstable();
+    arriving.dedup();
+    let bytes = |n_tokens: u64| u128::from(n_tokens) * u128::from(tokens.bytes_per_token());
+    (bytes(n_out), bytes(arriving.len() as u64))
+}
+
+/// Whether an expert on rank `dst` needs a token of rank `src`.
+fn needs(tokens: &Arc<Tokens>, src: usize, dst: usize) -> bool {
+    let copies = tokens.copies(ONCE_PER_RANK);
+    let between = copies.between(RankId::from_index(src), RankId::from_index(dst));
+    !between.is_empty()
 }

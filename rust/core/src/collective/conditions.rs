@@ -6,7 +6,7 @@
 //! set of ranks known to have entered. Source: Thakur, Rabenseifner, Gropp 2005 (definitions),
 //! `reference/algorithms.md` section 1.
 
-use super::Collective;
+use super::{Collective, Copies};
 use crate::ids::RankId;
 
 /// Which ranks a condition speaks of.
@@ -16,6 +16,8 @@ pub enum Who {
     Everyone,
     /// One rank; the others hold nothing (before) or anything (after).
     Only(RankId),
+    /// The ranks whose experts need the chunk; likewise.
+    Ends,
 }
 
 /// Which contributions such a rank holds.
@@ -27,11 +29,13 @@ pub enum What {
     Of(RankId),
     /// Those of all ranks.
     All,
+    /// Those of the ranks whose experts had the chunk.
+    Ends,
 }
 
 /// The conditions of one collective on one team, chunk by chunk.
 #[derive(Clone, Copy, Debug)]
-pub struct Conditions {
+pub struct Conditions<'a> {
     /// The collective.
     pub collective: Collective,
     /// Ranks in the team.
@@ -40,9 +44,11 @@ pub struct Conditions {
     pub root: RankId,
     /// Chunks in the schedule: a multiple of the collective's blocks.
     pub n_chunks: u32,
+    /// Where tokens go.
+    pub copies: Option<&'a Copies>,
 }
 
-impl Conditions {
+impl<'a> Conditions<'a> {
     /// Who holds what of a chunk before.
     pub fn before(&self, chunk: u32) -> (Who, What) {
         let only = |rank| (Who::Only(rank), What::Of(rank));
@@ -54,6 +60,9 @@ impl Conditions {
             Collective::AllGather | Collective::Gather => only(RankId(self.block(chunk))),
             Collective::Broadcast | Collective::Scatter | Collective::SendRecv => only(self.root),
             Collective::AllToAll => only(RankId(self.block(chunk) / self.n_ranks)),
+            Collective::Dispatch => only(self.copies().source(chunk)),
+            // What a rank's own experts made of a token is summed there.
+            Collective::Combine => (Who::Ends, What::Own),
         }
     }
 
@@ -74,11 +83,41 @@ impl Conditions {
             }
             // Two ranks, and the root is the sender.
             Collective::SendRecv => (Who::Only(RankId(1 - self.root.0)), What::Of(self.root)),
+            Collective::Dispatch => (Who::Ends, What::Of(self.copies().source(chunk))),
+            Collective::Combine => (Who::Only(self.copies().source(chunk)), What::Ends),
+        }
+    }
+
+    /// Where tokens go.
+    ///
+    /// # Panics
+    /// If the collective moves none.
+    pub fn copies(&self) -> &'a Copies {
+        self.copies
+            .expect("a schedule of tokens knows where they go")
+    }
+
+    /// Whether a rank is among those that `who` speaks of.
+    pub fn concerns(&self, who: Who, rank: RankId, chunk: u32) -> bool {
+        match who {
+            Who::Everyone => true,
+            Who::Only(only) => only == rank,
+            Who::Ends => self.copies().ends(chunk).binary_search(&rank).is_ok(),
         }
     }
 
     /// The chunks of which a rank must hold something after, ascending.
-    pub fn due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<> {
+    pub fn due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<'a> {
+        let (tokens, chunks) = match self.collective {
+            Collective::Dispatch => (self.copies().due_at(rank), 0..0),
+            Collective::Combine => (&[][..], self.copies().of_source(rank)),
+            _ => (&[][..], 0..0),
+        };
+        let tokens = tokens.iter().copied().chain(chunks);
+        self.blocks_due_at(rank).chain(tokens)
+    }
+
+    fn blocks_due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<> {
         let n_blocks = self.collective.n_blocks(self.n_ranks) as u32;
         let per_block = self.n_chunks / n_blocks;
         let first_only = |is_due: bool| if is_due { 0..n_blocks } else { 0..0 };
@@ -91,6 +130,7 @@ impl Conditions {
             Collective::Reduce | Collective::Gather => (first_only(rank == self.root), 1),
             Collective::AllToAll => (rank.0..n_blocks, self.n_ranks),
             Collective::SendRecv => (first_only(rank != self.root), 1),
+            Collective::Dispatch | Collective::Combine => (0..0, 1),
         };
         let chunks = move |block| block * per_block..(block + 1) * per_block;
         blocks.step_by(apart as usize).flat_map(chunks)
@@ -109,12 +149,13 @@ impl Conditions {
 mod tests {
     use super::*;
 
-    fn conditions(collective: Collective, n_chunks: u32) -> Conditions {
+    fn conditions(collective: Collective, n_chunks: u32) -> Conditions<'static> {
         Conditions {
             collective,
             n_ranks: 3,
             root: RankId(1),
             n_chunks,
+            copies: None,
         }
     }
 
@@ -128,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_is_due_at_a_rank_is_what_the_chunks_are_due_for() {
-        for &collective in Collective::ALL {
+        for &collective in Collective::ALL.iter().filter(|c| !c.moves_tokens()) {
             let n_chunks = 2 * collective.n_blocks(3) as u32;
             let mut c = conditions(collective, n_chunks);
             c.n_ranks = if collective == Collective::SendRecv {
@@ -137,10 +178,7 @@ mod tests {
                 3
             };
             for rank in (0..c.n_ranks).map(RankId) {
-                let is_due = |&chunk: &u32| match c.after(chunk).0 {
-                    Who::Everyone => true,
-                    Who::Only(only) => only == rank,
-                };
+                let is_due = |&chunk: &u32| c.concerns(c.after(chunk).0, rank, chunk);
                 let expected: Vec<u32> = (0..n_chunks).filter(is_due).collect();
                 assert_eq!(
                     c.due_at(rank).collect::<Vec<_>>(),

@@ -5,9 +5,17 @@
 //! and bus-bandwidth factors are those of nccl-tests (doc/PERFORMANCE.md).
 
 pub mod conditions;
+mod copies;
+mod experts;
+mod gating;
 mod problem;
+mod tokens;
 
+pub use copies::{Copies, Grain, Layout, Traffic};
+pub use experts::Experts;
+pub use gating::{Gating, GatingError};
 pub use problem::{OptionValue, Options, Payload, Problem, ProblemError, Split};
+pub use tokens::{TokenBytes, Tokens};
 
 use crate::suggest;
 
@@ -34,6 +42,10 @@ pub enum Collective {
     SendRecv,
     /// No rank leaves before every rank has entered.
     Barrier,
+    /// Every token reaches the ranks of its experts.
+    Dispatch,
+    /// Every rank ends with the sums of what the experts made of its tokens.
+    Combine,
 }
 
 /// The name is not that of a collective.
@@ -57,6 +69,8 @@ impl Collective {
         Self::AllToAll,
         Self::SendRecv,
         Self::Barrier,
+        Self::Dispatch,
+        Self::Combine,
     ];
 
     /// The public name.
@@ -72,6 +86,8 @@ impl Collective {
             Self::AllToAll => "all_to_all",
             Self::SendRecv => "send_recv",
             Self::Barrier => "barrier",
+            Self::Dispatch => "dispatch",
+            Self::Combine => "combine",
         }
     }
 
@@ -96,18 +112,31 @@ impl Collective {
         matches!(self, Self::AllReduce | Self::ReduceScatter | Self::Reduce)
     }
 
+    /// Whether what moves are the tokens of a mixture of experts.
+    pub const fn moves_tokens(self) -> bool {
+        matches!(self, Self::Dispatch | Self::Combine)
+    }
+
     /// Blocks that the conditions speak of: the chunks of a schedule divide each block evenly.
-    /// Block i * n + d of an all-to-all goes from rank i to rank d.
+    /// Block i * n + d of an all-to-all goes from rank i to rank d; tokens say for themselves where
+    /// they go.
     pub const fn n_blocks(self, n_ranks: u32) -> u64 {
         let n = n_ranks as u64;
         match self {
-            Self::AllReduce | Self::Broadcast | Self::Reduce | Self::SendRecv | Self::Barrier => 1,
+            Self::AllReduce
+            | Self::Broadcast
+            | Self::Reduce
+            | Self::SendRecv
+            | Self::Barrier
+            | Self::Dispatch
+            | Self::Combine => 1,
             Self::ReduceScatter | Self::AllGather | Self::Gather | Self::Scatter => n,
             Self::AllToAll => n * n,
         }
     }
 
-    /// Numerator and denominator of busbw / algbw for `n_ranks` >= 1 ranks, as in nccl-tests.
+    /// Numerator and denominator of busbw / algbw for `n_ranks` >= 1 ranks, as in nccl-tests; of
+    /// tokens that of an all-to-all.
     pub const fn busbw_factor(self, n_ranks: u32) -> (u64, u64) {
         let n = n_ranks as u64;
         match self {
@@ -116,7 +145,9 @@ impl Collective {
             | Self::AllGather
             | Self::AllToAll
             | Self::Gather
-            | Self::Scatter => (n - 1, n),
+            | Self::Scatter
+            | Self::Dispatch
+            | Self::Combine => (n - 1, n),
             Self::Broadcast | Self::Reduce | Self::SendRecv => (1, 1),
             Self::Barrier => (0, 1),
         }

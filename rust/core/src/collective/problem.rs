@@ -6,8 +6,9 @@
 //! `gather`, `scatter`: the root's buffer; `send_recv`: the message.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Collective;
+use super::{Collective, Tokens};
 use crate::ids::RankId;
 use crate::team::Team;
 
@@ -19,12 +20,15 @@ pub enum Payload {
     /// Bytes from each rank (row) to each rank (column), row major, with a zero diagonal: an
     /// all-to-all-v.
     Counts(Vec<u64>),
+    /// The tokens of a mixture of experts.
+    Tokens(Arc<Tokens>),
     /// None: a barrier.
     None,
 }
 
 impl Payload {
-    /// The size in the sense of nccl-tests; with counts, the most that one of `n` ranks sends.
+    /// The size in the sense of nccl-tests; with counts or tokens, the most that one of `n`
+    /// ranks sends.
     pub fn most_bytes(&self, n: usize) -> u64 {
         match self {
             Self::Bytes(size_bytes) => *size_bytes,
@@ -32,6 +36,7 @@ impl Payload {
                 let rows = counts.chunks(n).map(|row| row.iter().sum());
                 rows.max().unwrap_or(0)
             }
+            Self::Tokens(tokens) => tokens.busiest().sent,
             Self::None => 0,
         }
     }
@@ -165,6 +170,14 @@ pub enum ProblemError {
         /// The entry.
         got: u64,
     },
+    /// Tokens of another number of ranks.
+    #[error("the tokens are those of {got} ranks, the team has {n_ranks}")]
+    TokenRanks {
+        /// Ranks in the team.
+        n_ranks: u32,
+        /// Ranks of the tokens.
+        got: u32,
+    },
     /// The send buffers of an all-to-all do not add up within 64 bits.
     #[error("the send buffers of all ranks together must be below 2^64 bytes")]
     TooManyBytes,
@@ -188,11 +201,13 @@ impl<'a> Problem<'a> {
         self.team.n_ranks()
     }
 
-    /// The size in the sense of nccl-tests; of an all-to-all-v the sum of all counts.
+    /// The size in the sense of nccl-tests; of an all-to-all-v the sum of all counts, of tokens that
+    /// of all copies.
     pub fn size_bytes(&self) -> u64 {
         match &self.payload {
             Payload::Bytes(size_bytes) => *size_bytes,
             Payload::Counts(counts) => counts.iter().sum(),
+            Payload::Tokens(tokens) => tokens.n_copies() * tokens.bytes_per_token(),
             Payload::None => 0,
         }
     }
@@ -221,6 +236,11 @@ impl<'a> Problem<'a> {
             (Collective::Barrier, Payload::None) => Ok(()),
             (Collective::Barrier, _) => Err(wrong("no payload", "one")),
             (Collective::AllToAll, Payload::Counts(counts)) => check_counts(counts, n_ranks),
+            (Collective::Dispatch | Collective::Combine, Payload::Tokens(tokens)) => {
+                check_tokens(tokens, n_ranks)
+            }
+            (Collective::Dispatch | Collective::Combine, _) => Err(wrong("tokens", "none")),
+            (_, Payload::Tokens(_)) => Err(wrong("a size in bytes", "tokens")),
             (_, Payload::Counts(_)) => Err(wrong("a size in bytes", "a matrix of counts")),
             (_, Payload::None) => Err(wrong("a size in bytes", "no payload")),
             (Collective::AllToAll, Payload::Bytes(size)) => {
@@ -230,6 +250,18 @@ impl<'a> Problem<'a> {
             (_, Payload::Bytes(_)) => Ok(()),
         }
     }
+}
+
+fn check_tokens(tokens: &Tokens, n_ranks: u32) -> Result<(), ProblemError> {
+    if tokens.n_ranks() != n_ranks {
+        let got = tokens.n_ranks();
+        return Err(ProblemError::TokenRanks { n_ranks, got });
+    }
+    // Status blocks and slots come on top, so a factor of 2^10 is kept in reserve.
+    let all = tokens.n_copies().checked_mul(tokens.bytes_per_token());
+    all.filter(|all| all >> 54 == 0)
+        .map(|_| ())
+        .ok_or(ProblemError::TooManyBytes)
 }
 
 fn check_counts(counts: &[u64], n_ranks: u32) -> Result<(), ProblemError> {

@@ -27,25 +27,28 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of a collective as a library carries it out in a regime.
+    /// The shape of a collective as a library carries it out in a regime; tokens have a form of
+    /// their own, `Moe`, which this one only resembles.
     pub fn of(collective: Collective, regime: Regime, n_ranks: u32, size_bytes: u64) -> Self {
         use Collective::{
-            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Gather, Reduce, ReduceScatter,
-            Scatter, SendRecv,
+            AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce,
+            ReduceScatter, Scatter, SendRecv,
         };
         let (n, size) = (f64::from(n_ranks), size_bytes as f64);
         let part = (n - 1.0) / n * size;
         let n_steps = match (collective, regime) {
             (Barrier, _) => f64::from(n_ranks.next_power_of_two().ilog2()),
             (AllReduce, Regime::Direct) => 2.0,
-            (_, Regime::Direct) | (AllToAll | Gather | Scatter | SendRecv, _) => 1.0,
+            (_, Regime::Direct)
+            | (AllToAll | Gather | Scatter | SendRecv | Dispatch | Combine, _) => 1.0,
             (AllReduce, _) => 2.0 * (n - 1.0),
             (AllGather | ReduceScatter | Broadcast | Reduce, _) => n - 1.0,
         };
         let (sent_bytes, reduced_bytes) = match collective {
             AllReduce => (2.0 * part, part),
             ReduceScatter => (part, part),
-            AllGather | AllToAll | Gather | Scatter => (part, 0.0),
+            AllGather | AllToAll | Gather | Scatter | Dispatch => (part, 0.0),
+            Combine => (part, size),
             Broadcast | SendRecv => (size, 0.0),
             Reduce => (size, size),
             Barrier => (0.0, 0.0),

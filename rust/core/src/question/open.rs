@@ -95,7 +95,7 @@ impl OpenQuestion {
             && match payload {
                 Payload::Bytes(size_bytes) => *size_bytes > 0,
                 Payload::None => true,
-                Payload::Counts(_) => false,
+                Payload::Counts(_) | Payload::Tokens(_) => false,
             }
     }
 

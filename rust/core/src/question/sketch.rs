@@ -37,15 +37,19 @@ pub(super) fn at_least_ps(
     let mut own = None;
     let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
     let network = Network::with_bundles(fabric, bundles);
-    let all: Vec<RankId> = problem.team.ranks().collect();
+    let load = |ranks: &[RankId]| loads(algorithm, problem, ranks, &nodes, start_ps);
+    let all = || -> Vec<Flow> { load(&problem.team.ranks().collect::<Vec<_>>()) };
     // One by one: the hops are among what the ranks send.
     let sketches: [&dyn Fn() -> Vec<Flow>; 3] = [
         &|| chain(&floor, &nodes, start_ps),
-        &|| loads(algorithm, problem, &busy(problem, &floor), &nodes, start_ps),
-        &|| loads(algorithm, problem, &all, &nodes, start_ps),
+        &|| load(&busy(problem, &floor)),
+        &all,
     ];
+    // What all ranks send is refused before it is written down, as the schedule itself is.
+    let n_transfers = algorithm.n_transfers(problem);
+    let fits = question.settings.check_memory(n_transfers).is_ok();
     let mut at_least_ps = 0;
-    for sketch in sketches {
+    for sketch in &sketches[..if fits { 3 } else { 2 }] {
         let flows = sketch();
         let workload = placement::place_flows(fabric, &network, &*routing, &flows)?.workload;
         let bound_ps = bounds::route_bound_ps(&workload, &workload);
@@ -112,7 +116,8 @@ fn loads(
     }
     let mut n_chunks: BTreeMap<(RankId, RankId), u32> = BTreeMap::new();
     for send in program.sends().iter().filter(|send| send.src != send.dst) {
-        *n_chunks.entry((send.src, send.dst)).or_insert(0) += send.chunks.count;
+        let count = n_chunks.entry((send.src, send.dst)).or_insert(0);
+        *count = count.saturating_add(send.chunks.count);
     }
     let sizes = ChunkSizes::of(problem, algorithm.n_chunks(problem));
     let flows = n_chunks.into_iter().map(|(ends, count)| {

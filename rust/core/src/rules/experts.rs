@@ -1,6 +1,7 @@
 //! Libraries of expert parallelism: they dispatch and combine, and have no other collective.
 
 use super::{Rule, Ruling, Situation};
+use crate::cost::Regime;
 
 #[derive(Debug)]
 pub(super) struct Experts;
@@ -10,7 +11,8 @@ impl Rule for Experts {
         "experts"
     }
 
-    fn decide(&self, _situation: &Situation) -> Option<Ruling> {
-        None
+    fn decide(&self, situation: &Situation) -> Option<Ruling> {
+        let straight = || Ruling::new("straight to the experts", "low_latency").by(Regime::Pair);
+        situation.collective.moves_tokens().then(straight)
     }
 }

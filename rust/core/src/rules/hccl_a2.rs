@@ -27,6 +27,9 @@ impl Rule for HcclA2 {
     fn decide(&self, situation: &Situation) -> Option<Ruling> {
         use Collective::{AllGather, AllReduce, AllToAll, ReduceScatter};
         let (n, collective) = (situation.n_servers(), situation.collective);
+        if collective.moves_tokens() {
+            return None;
+        }
         if n == 1
             || matches!(
                 collective,

@@ -28,6 +28,9 @@ impl Rule for HcclA3 {
 
     fn decide(&self, situation: &Situation) -> Option<Ruling> {
         let collective = situation.collective;
+        if collective.moves_tokens() {
+            return None;
+        }
         if self.aiv && takes_vector_cores(situation) {
             return Some(mesh("AIV mesh", collective).by(Regime::Direct));
         }
@@ -44,8 +47,10 @@ impl Rule for HcclA3 {
         if matches!(collective, Collective::SendRecv | Collective::Barrier) {
             return Some(mesh("direct", collective).by(Regime::Pair));
         }
-        if situation.n_servers() == 1 {
-            return Some(double_ring(situation));
+        if situation.n_servers() == 1
+            && let Some(ruling) = double_ring(situation)
+        {
+            return Some(ruling);
         }
         let level1 = match level1(situation) {
             Level1::HalvingDoubling => Level1::Nhr,
@@ -84,12 +89,13 @@ fn takes_vector_cores(situation: &Situation) -> bool {
 /// Large data within one server. A flat ring would be bound by the ports of a die, 196 GB/s, but 204
 /// to 207 were measured: a fifteenth of the bytes goes over the die-to-die link, as in our mesh.
 /// HCCL waits in each of its steps all the same.
-fn double_ring(situation: &Situation) -> Ruling {
+fn double_ring(situation: &Situation) -> Option<Ruling> {
     let n_steps = match situation.collective {
         Collective::AllReduce => 2 * (situation.n_ranks() - 1),
-        _ => situation.n_ranks() - 1,
+        Collective::AllGather | Collective::ReduceScatter => situation.n_ranks() - 1,
+        _ => return None,
     };
-    mesh("level0:double ring", situation.collective).in_steps(n_steps)
+    Some(mesh("level0:double ring", situation.collective).in_steps(n_steps))
 }
 
 fn is_small_on_one_server(situation: &Situation) -> bool {

@@ -15,7 +15,11 @@ pub fn hccl_algo(collective: Collective, algorithm: &str, options: &Options) -> 
         Collective::Reduce => "reduce",
         Collective::Scatter => "scatter",
         Collective::AllToAll => "alltoall",
-        Collective::Gather | Collective::SendRecv | Collective::Barrier => return None,
+        Collective::Gather
+        | Collective::SendRecv
+        | Collective::Barrier
+        | Collective::Dispatch
+        | Collective::Combine => return None,
     };
     let between = match algorithm {
         "hierarchical" => options.text("inter").unwrap_or("ring"),

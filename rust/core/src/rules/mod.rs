@@ -265,13 +265,14 @@ fn two_level(situation: &Situation, intra: &str, level1: Level1) -> Ruling {
 /// All ranks of one server at once: HCCL's mesh.
 fn mesh(choice: &str, collective: Collective) -> Ruling {
     use Collective::{
-        AllGather, AllReduce, AllToAll, Barrier, Broadcast, Gather, Reduce, ReduceScatter, Scatter,
-        SendRecv,
+        AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce,
+        ReduceScatter, Scatter, SendRecv,
     };
     let algorithm = match collective {
         AllReduce | Broadcast | Reduce => "two_shot",
         AllGather | ReduceScatter | AllToAll | Gather | Scatter | SendRecv => "direct",
         Barrier => "dissemination",
+        Dispatch | Combine => unreachable!("no rule speaks of tokens"),
     };
     Ruling::new(choice, algorithm)
 }

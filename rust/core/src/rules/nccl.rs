@@ -55,6 +55,9 @@ impl Rule for Nccl {
     fn decide(&self, situation: &Situation) -> Option<Ruling> {
         use Collective::{AllGather, AllReduce, Broadcast, Reduce, ReduceScatter};
         let collective = situation.collective;
+        if collective.moves_tokens() {
+            return None;
+        }
         if !matches!(
             collective,
             AllReduce | AllGather | ReduceScatter | Broadcast | Reduce

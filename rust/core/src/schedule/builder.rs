@@ -5,11 +5,15 @@
 //! earlier-step write to any (source, chunk) that it carries: a copy or reduction that arrives
 //! there. It follows all transfers of its source's previous active step.
 
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+
 use super::frame::{Everybody, Frame};
 use super::locations::Locations;
 use super::parts::check_edges;
 use super::{ChunkSizes, Schedule, ScheduleError, Send};
-use crate::collective::Collective;
+use crate::collective::{Collective, Traffic};
 use crate::csr::Csr;
 use crate::ids::RankId;
 
@@ -36,8 +40,12 @@ pub struct ScheduleBuilder {
     pub n_chunks: u32,
     /// Their sizes.
     pub sizes: ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub traffic: Option<Traffic>,
     /// Who sends what, in any order.
     pub sends: Vec<Send>,
+    /// The queue of its source that each send is in; empty where every source has one.
+    pub queues: Vec<u32>,
     /// Data edges between positions in `sends`; derived if absent.
     pub depends_on: Option<Csr<u32>>,
     /// Order edges between positions in `sends`; derived if absent.
@@ -69,6 +77,7 @@ impl ScheduleBuilder {
             root: self.root,
             n_chunks: self.n_chunks,
             sizes: self.sizes,
+            traffic: self.traffic,
             step: Vec::new(),
             src: Vec::new(),
             dst: Vec::new(),
@@ -77,7 +86,7 @@ impl ScheduleBuilder {
             depends_on: Csr::default(),
             follows: Csr::default(),
         };
-        let order = order_of_live(&schedule, &self.sends);
+        let order = order_of_live(&schedule, &self.sends, &self.queues);
         let sends = &self.sends;
         schedule.step = order.iter().map(|&i| sends[i as usize].step).collect();
         schedule.src = order.iter().map(|&i| sends[i as usize].src).collect();
@@ -96,7 +105,8 @@ impl ScheduleBuilder {
                 check_step_order("follows", edges, sends, |a, b| a.step < b.step)?;
                 renumbered(edges, sends, &order)
             }
-            None => derived_follows(&schedule)?,
+            None if self.queues.is_empty() => derived_follows(&schedule)?,
+            None => follows_in_queues(&schedule, |t| self.queues[order[t] as usize])?,
         };
         Ok(schedule)
     }
@@ -129,6 +139,21 @@ impl ScheduleBuilder {
                 collective,
                 n_blocks,
                 n_chunks,
+            });
+        }
+        let needs = match &self.traffic {
+            Some(_) if !collective.moves_tokens() => Some("no tokens"),
+            None if collective.moves_tokens() => Some("tokens"),
+            Some(traffic) if traffic.copies().len().max(1) != n_chunks => {
+                Some("as many chunks as its tokens have")
+            }
+            _ => None,
+        };
+        if let Some(needs) = needs {
+            return Err(ScheduleError::WrongTokens {
+                collective,
+                n_chunks,
+                needs,
             });
         }
         if !self.sizes.fits(n_chunks) {
@@ -178,16 +203,20 @@ pub(crate) fn within(what: &'static str, got: u64, limit: u64) -> Result<(), Sch
 }
 
 /// The sends that carry bytes (or a barrier's signal), in schedule order.
-fn order_of_live(header: &Schedule, sends: &[Send]) -> Vec<u32> {
+fn order_of_live(header: &Schedule, sends: &[Send], queues: &[u32]) -> Vec<u32> {
     let is_live = |send: &Send| send.chunks.iter().any(|chunk| header.is_live(chunk));
-    let mut keyed: Vec<(u64, u32)> = sends
+    let queue = |i: usize| queues.get(i).copied().unwrap_or(0);
+    let mut keyed: Vec<(u64, u32, u32)> = sends
         .iter()
         .enumerate()
         .filter(|(_, send)| is_live(send))
-        .map(|(i, send)| (u64::from(send.step) << 32 | u64::from(send.src.0), i as u32))
+        .map(|(i, send)| {
+            let place = u64::from(send.step) << 32 | u64::from(send.src.0);
+            (place, queue(i), i as u32)
+        })
         .collect();
     keyed.sort_unstable();
-    keyed.into_iter().map(|(_, i)| i).collect()
+    keyed.into_iter().map(|(_, _, i)| i).collect()
 }
 
 fn check_step_order(
@@ -292,6 +321,32 @@ fn derived_follows(schedule: &Schedule) -> Result<Csr<u32>, ScheduleError> {
             let added = before.len() * sends.len();
             within("edges", (edges.n_items() + added) as u64, MAX_EDGES)?;
             for _ in sends {
+                edges.push_row(before.clone());
+            }
+            *before = start as u32..end as u32;
+            start = end;
+        }
+    }
+    Ok(edges)
+}
+
+/// The same where a source has several queues, each in order by itself.
+fn follows_in_queues(
+    schedule: &Schedule,
+    queue: impl Fn(usize) -> u32,
+) -> Result<Csr<u32>, ScheduleError> {
+    let mut edges = Csr::with_capacity(schedule.len(), schedule.len());
+    let mut previous: FxHashMap<(RankId, u32), Range<u32>> = FxHashMap::default();
+    for step in schedule.step_ranges() {
+        let mut start = step.start;
+        while start < step.end {
+            let own = |t: usize| (schedule.src[t], queue(t));
+            let n_alike = (start..step.end).take_while(|&t| own(t) == own(start));
+            let end = start + n_alike.count();
+            let before = previous.entry(own(start)).or_default();
+            let added = before.len() * (end - start);
+            within("edges", (edges.n_items() + added) as u64, MAX_EDGES)?;
+            for _ in start..end {
                 edges.push_row(before.clone());
             }
             *before = start as u32..end as u32;

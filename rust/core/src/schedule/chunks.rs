@@ -6,7 +6,7 @@
 
 use num_integer::Integer;
 
-use crate::collective::{Payload, Problem, Split};
+use crate::collective::{Payload, Problem, Split, Traffic};
 
 /// The chunks `first, first + stride, ...`: `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,11 +170,31 @@ impl ChunkSizes {
             (Payload::Bytes(size), Split::Hccl) => {
                 Self::each((0..buffers).flat_map(|_| hccl(*size, per_buffer)))
             }
-            (Payload::Bytes(_) | Payload::None, _) => Self::Equal {
+            // Tokens have sizes of their own: `of_tokens`.
+            (Payload::Bytes(_) | Payload::None | Payload::Tokens(_), _) => Self::Equal {
                 total_bytes: problem.size_bytes(),
                 n_chunks: per_buffer,
             },
         }
+    }
+
+    /// The sizes of tokens in slots of `slot_bytes`, and of status blocks of `status_bytes` for each
+    /// expert of the rank that they are for.
+    pub fn of_tokens(traffic: &Traffic, slot_bytes: u64, status_bytes: u64) -> Self {
+        let (copies, experts) = (traffic.copies(), traffic.tokens.experts());
+        if !traffic.layout.has_status {
+            return Self::Equal {
+                total_bytes: slot_bytes * u64::from(copies.len()),
+                n_chunks: copies.len().max(1),
+            };
+        }
+        Self::each((0..copies.len()).map(|chunk| {
+            if copies.token(chunk).is_none() {
+                u64::from(experts.n_local(copies.ends(chunk)[0]).max(1)) * status_bytes
+            } else {
+                slot_bytes
+            }
+        }))
     }
 
     /// Whole bytes, chunk by chunk; their sum must be below 2^64.

@@ -64,6 +64,12 @@ impl Sets {
         Set::interval(0, self.n_ranks)
     }
 
+    /// The set of some ranks.
+    pub(super) fn of(&mut self, ranks: &[RankId]) -> Set {
+        let one = |set, &rank: &RankId| self.union(set, Set::one(rank));
+        ranks.iter().fold(Set::EMPTY, one)
+    }
+
     /// The union of disjoint sets, or a rank that both have.
     pub(super) fn disjoint_union(&mut self, a: Set, b: Set) -> Result<Set, RankId> {
         if let Some(union) = self.joined(a, b) {

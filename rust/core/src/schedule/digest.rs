@@ -5,6 +5,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use super::{ChunkSizes, Schedule};
+use crate::collective::Traffic;
 use crate::csr::Csr;
 
 impl Schedule {
@@ -30,6 +31,16 @@ impl Schedule {
                 hash.update(b"each");
                 for offset in offsets {
                     hash.update(offset.to_le_bytes());
+                }
+            }
+        }
+        if let Some(copies) = self.traffic.as_ref().map(Traffic::copies) {
+            hash.update(b"tokens");
+            for chunk in 0..copies.len() {
+                hash.update(copies.source(chunk).0.to_le_bytes());
+                hash.update((copies.ends(chunk).len() as u32).to_le_bytes());
+                for end in copies.ends(chunk) {
+                    hash.update(end.0.to_le_bytes());
                 }
             }
         }

@@ -71,6 +71,16 @@ pub enum ScheduleError {
         /// Chunks of the schedule.
         n_chunks: u32,
     },
+    /// Tokens missing, not asked for, or of another number of chunks.
+    #[error("a schedule of {} over {n_chunks} chunks needs {needs}", collective.name())]
+    WrongTokens {
+        /// The collective.
+        collective: Collective,
+        /// Chunks of the schedule.
+        n_chunks: u32,
+        /// "no tokens", "tokens", "as many chunks as its tokens have".
+        needs: &'static str,
+    },
     /// Sizes for another number of chunks.
     #[error("the chunk sizes are not those of {n_chunks} chunks")]
     SizesMismatch {
@@ -177,6 +187,12 @@ pub enum VerifyError {
         /// Whose contribution.
         rank: RankId,
     },
+    /// A token is brought where it is already.
+    #[error("delivered twice: {at} brings what its destination has already")]
+    DeliveredTwice {
+        /// Where.
+        at: Place,
+    },
     /// Two writes of a step where one is no reduction.
     #[error(
         "write conflict: {at} and transfer {other} write the same chunk of the same rank in one step, and not both reduce"
@@ -216,6 +232,7 @@ fn wanted(what: What) -> String {
         What::Own => "its own contribution".to_owned(),
         What::Of(rank) => format!("the data of rank {}", rank.0),
         What::All => "the contributions of all ranks".to_owned(),
+        What::Ends => "the contributions of the ranks of its experts".to_owned(),
     }
 }
 

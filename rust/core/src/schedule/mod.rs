@@ -34,8 +34,8 @@ pub use verify::{Proof, verify};
 
 use std::ops::Range;
 
-use crate::collective::Collective;
 use crate::collective::conditions::Conditions;
+use crate::collective::{Collective, Traffic};
 use crate::csr::Csr;
 use crate::ids::RankId;
 
@@ -76,6 +76,8 @@ pub struct Outline<'a> {
     pub n_chunks: u32,
     /// Their sizes.
     pub sizes: &'a ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub traffic: Option<&'a Traffic>,
 }
 
 /// Transfers in the order (step, source, emission), as one array per column.
@@ -93,6 +95,8 @@ pub struct Schedule {
     pub(crate) n_chunks: u32,
     /// Their sizes.
     pub(crate) sizes: ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub(crate) traffic: Option<Traffic>,
     pub(crate) step: Vec<u32>,
     pub(crate) src: Vec<RankId>,
     pub(crate) dst: Vec<RankId>,
@@ -112,6 +116,7 @@ impl Schedule {
             root: self.root,
             n_chunks: self.n_chunks,
             sizes: &self.sizes,
+            traffic: self.traffic.as_ref(),
         }
     }
 
@@ -143,6 +148,11 @@ impl Schedule {
     /// Bytes per chunk.
     pub fn sizes(&self) -> &ChunkSizes {
         &self.sizes
+    }
+
+    /// The tokens that move, if that is what does.
+    pub fn traffic(&self) -> Option<&Traffic> {
+        self.traffic.as_ref()
     }
 
     /// Number of transfers.
@@ -222,12 +232,13 @@ impl Schedule {
     }
 
     /// The conditions that the schedule must meet.
-    pub fn conditions(&self) -> Conditions {
+    pub fn conditions(&self) -> Conditions<'_> {
         Conditions {
             collective: self.collective,
             n_ranks: self.n_ranks,
             root: self.root,
             n_chunks: self.n_chunks,
+            copies: self.traffic.as_ref().map(Traffic::copies),
         }
     }
 

@@ -5,7 +5,7 @@
 //! any order; edges name row numbers.
 
 use super::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleBuilder, ScheduleError, Send};
-use crate::collective::Collective;
+use crate::collective::{Collective, Traffic};
 use crate::csr::Csr;
 use crate::ids::RankId;
 
@@ -24,6 +24,8 @@ pub struct ScheduleParts {
     pub n_chunks: u32,
     /// Their sizes.
     pub sizes: ChunkSizes,
+    /// The tokens that move, if that is what does.
+    pub traffic: Option<Traffic>,
     /// Step of each transfer; by default one more than the latest it depends on.
     pub step: Option<Vec<u32>>,
     /// Source of each transfer.
@@ -63,7 +65,9 @@ impl ScheduleParts {
             root: self.root,
             n_chunks: self.n_chunks,
             sizes: self.sizes,
+            traffic: self.traffic,
             sends: sends.collect(),
+            queues: Vec::new(),
             depends_on: self.depends_on,
             follows: self.follows,
         }
@@ -108,6 +112,7 @@ impl Schedule {
             root: self.root,
             n_chunks: self.n_chunks,
             sizes: self.sizes.clone(),
+            traffic: self.traffic.clone(),
             step: Some(self.step.clone()),
             src: self.src.clone(),
             dst: self.dst.clone(),
@@ -203,6 +208,7 @@ mod tests {
             root: RankId(0),
             n_chunks: 1,
             sizes,
+            traffic: None,
             step: None,
             src: vec![RankId(1), RankId(0)],
             dst: vec![RankId(2), RankId(1)],

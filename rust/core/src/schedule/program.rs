@@ -31,6 +31,9 @@ pub struct Program {
     /// Steps of the enclosing phases that are complete.
     base: u32,
     sends: Vec<Send>,
+    /// The queue that sends go to, and those of the sends so far; empty while there is but one.
+    queue: u32,
+    queues: Vec<u32>,
 }
 
 impl Program {
@@ -40,6 +43,8 @@ impl Program {
             rank: None,
             base: 0,
             sends: Vec::with_capacity(n_sends),
+            queue: 0,
+            queues: Vec::new(),
         }
     }
 
@@ -47,11 +52,22 @@ impl Program {
     pub fn begin(&mut self, rank: RankId) {
         self.rank = Some(rank);
         self.base = 0;
+        self.queue = 0;
+    }
+
+    /// Turns to one of the rank's queues, in which a send waits for those of earlier steps; the
+    /// queues do not wait for each other. A program that names none has one.
+    pub fn queue(&mut self, queue: u32) {
+        self.queue = queue;
+        if queue > 0 && self.queues.is_empty() {
+            self.queues = vec![0; self.sends.len()];
+        }
     }
 
     /// Forgets what was written.
     pub fn clear(&mut self) {
         self.sends.clear();
+        self.queues.clear();
     }
 
     /// The messages written so far.
@@ -62,6 +78,11 @@ impl Program {
     /// The messages written so far.
     pub fn into_sends(self) -> Vec<Send> {
         self.sends
+    }
+
+    /// The messages written so far, and their queues if there are several.
+    pub fn into_queued_sends(self) -> (Vec<Send>, Vec<u32>) {
+        (self.sends, self.queues)
     }
 
     /// The rank sends `chunks` to `to`, which stores them.
@@ -91,6 +112,9 @@ impl Program {
 
     #[inline]
     fn push(&mut self, step: u32, dst: RankId, chunks: ChunkRange, op: Op) {
+        if self.queue > 0 || !self.queues.is_empty() {
+            self.queues.push(self.queue);
+        }
         self.sends.push(Send {
             step: self.base + step,
             src: self.rank.expect("a program begins with a rank"),
@@ -98,6 +122,12 @@ impl Program {
             chunks,
             op,
         });
+    }
+
+    /// The rank copies or sums `chunks` in its own memory.
+    pub fn local(&mut self, step: u32, chunks: ChunkRange) {
+        let own = self.rank.expect("a program begins with a rank");
+        self.push(step, own, chunks, Op::Local);
     }
 
     /// A phase of `n_steps` steps: within `write` steps count from 0, afterwards from its end.
@@ -140,6 +170,7 @@ impl Program {
         chunks_of: impl Fn(u32, &mut Vec<u32>),
         write: impl FnOnce(&mut Self),
     ) {
+        assert!(self.queues.is_empty(), "sub-teams have one queue");
         let first = self.sends.len();
         let outer = self.rank.replace(local);
         write(self);

@@ -13,7 +13,7 @@ use super::frame::{Everybody, Frame};
 use super::locations::Locations;
 use super::{Op, Place, Schedule, VerifyError};
 use crate::collective::Collective;
-use crate::collective::conditions::{Conditions, What, Who};
+use crate::collective::conditions::{Conditions, What};
 use crate::ids::RankId;
 
 /// What the verification of a schedule found.
@@ -47,7 +47,7 @@ pub(super) fn verify_in(schedule: &Schedule, frame: &impl Frame) -> Result<Proof
 struct Run<'a, F> {
     frame: &'a F,
     schedule: &'a Schedule,
-    conditions: Conditions,
+    conditions: Conditions<'a>,
     sets: Sets,
     written: Locations,
     /// Contributions per slot of `written`; other locations are as they were before.
@@ -169,7 +169,10 @@ impl<'a, F: Frame> Run<'a, F> {
         }
         match op {
             Op::Local => Ok(held),
-            Op::Reduce if held == Set::EMPTY => Err(VerifyError::ReduceIntoNothing { at }),
+            // The sums of a combine start from zeros.
+            Op::Reduce if held == Set::EMPTY && schedule.collective != Collective::Combine => {
+                Err(VerifyError::ReduceIntoNothing { at })
+            }
             Op::Reduce => {
                 let union = self.sets.disjoint_union(held, arriving);
                 union.map_err(|rank| VerifyError::DoubleCounting { at, rank })
@@ -177,6 +180,9 @@ impl<'a, F: Frame> Run<'a, F> {
             Op::Copy => {
                 if let Some(rank) = self.sets.first_missing(held, arriving) {
                     return Err(VerifyError::LostContribution { at, rank });
+                }
+                if held == arriving && schedule.collective.moves_tokens() {
+                    return Err(VerifyError::DeliveredTwice { at });
                 }
                 self.proof.useless_copies += u64::from(held == arriving);
                 Ok(arriving)
@@ -206,6 +212,7 @@ impl<'a, F: Frame> Run<'a, F> {
             What::Own => Set::one(rank),
             What::Of(source) => Set::one(source),
             What::All => self.sets.all(),
+            What::Ends => self.sets.of(self.conditions.copies().ends(chunk)),
         };
         if held == wanted {
             return Ok(());
@@ -232,9 +239,9 @@ impl<'a, F: Frame> Run<'a, F> {
 /// What a rank holds of a chunk before anything is sent.
 fn before(conditions: &Conditions, rank: RankId, chunk: u32) -> Set {
     match conditions.before(chunk) {
-        (Who::Only(holder), _) if holder != rank => Set::EMPTY,
+        (who, _) if !conditions.concerns(who, rank, chunk) => Set::EMPTY,
         // No collective starts from complete sums.
-        (_, What::Own | What::All) => Set::one(rank),
+        (_, What::Own | What::All | What::Ends) => Set::one(rank),
         (_, What::Of(source)) => Set::one(source),
     }
 }

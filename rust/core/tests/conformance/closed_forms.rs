@@ -152,8 +152,8 @@ fn simulated_times_equal_the_closed_forms() {
                     problem.options = options(&[("chunks", OptionValue::Int(4))]);
                 }
                 let is_possible = problem.check().is_ok() && algorithm.supports(&problem).is_ok();
-                let Some(cost) = closed_form(&problem, algorithm.name()).filter(|_| is_possible)
-                else {
+                let closed_form = || closed_form(&problem, algorithm.name());
+                let Some(cost) = is_possible.then(closed_form).flatten() else {
                     continue;
                 };
                 let schedule = Arc::new(schedule(*algorithm, &problem).unwrap());

@@ -277,6 +277,13 @@ fn stripes_of_all_shapes_verify_and_nobody_sends_out_more_than_its_own() {
                         rank.0
                     );
                 }
+                // Inside the root sends its neighbors the other stripes, four chunks each; its own
+                // comes back to them from outside, if there is an outside.
+                let by_root = (0..broadcast.len()).filter(|&t| broadcast.src()[t].0 == root);
+                let inside = by_root.count() as u64 - sent_outside(&broadcast, &team, RankId(root));
+                let own = if n_groups == 1 { 4 } else { 0 };
+                let others = 4 * u64::from(size - 1);
+                assert_eq!(inside, if size > 1 { others + own } else { 0 });
                 // The sums are the transpose, and both one after the other.
                 problem.collective = Collective::Reduce;
                 let reduce = schedule(algorithm, &problem).unwrap();

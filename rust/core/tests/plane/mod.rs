@@ -7,7 +7,7 @@
 //! those of `model.md`: 1.2 us within a node and 1.9 us between nodes.
 
 use cm_core::engine::workload::{Workload, WorkloadBuilder};
-use cm_core::fabric::routing::splitmix64;
+use cm_core::splitmix::splitmix64;
 
 const DIES_PER_NODE: u32 = 16;
 const CHIPS: u32 = 16;

@@ -53,7 +53,9 @@ where
             Collective::ReduceScatter
             | Collective::AllToAll
             | Collective::SendRecv
-            | Collective::Barrier => {}
+            | Collective::Barrier
+            | Collective::Dispatch
+            | Collective::Combine => {}
         }
     }
 }

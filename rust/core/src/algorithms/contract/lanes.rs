@@ -62,6 +62,11 @@ impl<'a> Lanes<'a> {
         Self { n_chunks, ..self }
     }
 
+    /// K.
+    pub(in crate::algorithms) fn n_chunks(&self) -> u32 {
+        self.n_chunks
+    }
+
     /// Number of lanes.
     pub(in crate::algorithms) fn n_lanes(&self) -> u32 {
         self.size

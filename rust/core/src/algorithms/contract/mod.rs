@@ -12,6 +12,7 @@ mod lanes;
 mod options;
 mod orbits;
 mod plan;
+mod tokens;
 pub(super) mod two_trees;
 
 pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
@@ -19,6 +20,8 @@ pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
 pub use plan::{algorithms_for, check, lookup, schedule, variants};
+
+pub use tokens::Slots;
 
 pub(super) use blockwise::{
     Blockwise, Hops, blockwise_floor, blockwise_symmetry, doubling, halving, n_phases,
@@ -28,6 +31,7 @@ pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use lanes::Lanes;
 pub(super) use options::{CHUNKS, default_chunks};
+pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
@@ -74,6 +78,11 @@ pub trait Algorithm: Sync {
 
     /// Chunks that the data is divided into.
     fn n_chunks(&self, problem: &Problem) -> u32;
+
+    /// What the chunks of tokens are and take; only asked where tokens move.
+    fn slots(&self, problem: &Problem) -> Slots {
+        Slots::of(problem)
+    }
 
     /// Steps for two ranks or more and a size above zero.
     fn n_steps(&self, problem: &Problem) -> u32;

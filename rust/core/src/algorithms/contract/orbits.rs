@@ -29,7 +29,7 @@ pub fn orbit_schedule(
     let is_equal = match problem.payload {
         Payload::Bytes(_) => problem.split == Split::Exact,
         Payload::None => true,
-        Payload::Counts(_) => false,
+        Payload::Counts(_) | Payload::Tokens(_) => false,
     };
     if is_idle(problem) || !is_equal || group.n_ranks() != problem.n_ranks() {
         return Ok(None);
@@ -50,7 +50,9 @@ pub fn orbit_schedule(
         root: problem.root,
         n_chunks,
         sizes: ChunkSizes::of(problem, n_chunks),
+        traffic: None,
         sends,
+        queues: Vec::new(),
         depends_on: None,
         follows: None,
     };

@@ -1,9 +1,9 @@
 //! From a problem to a verified schedule, and the look-up of algorithms.
 
 use super::options::{self, CHUNKS};
-use super::{Algorithm, PlanError, UnknownAlgorithm, Unsupported};
+use super::{Algorithm, PlanError, Slots, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
-use crate::collective::{Collective, Options, Payload, Problem};
+use crate::collective::{Collective, Options, Payload, Problem, Traffic};
 use crate::schedule::{
     ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, verify, within,
 };
@@ -68,28 +68,51 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
         algorithm.n_transfers(problem)
     };
     within("transfers", n_transfers, MAX_TRANSFERS)?;
-    let n_chunks = if is_idle {
-        idle_chunks(problem)?
-    } else {
-        algorithm.n_chunks(problem)
+    let (traffic, slots) = traffic(algorithm, problem);
+    let n_chunks = match &traffic {
+        Some(traffic) => traffic.copies().len().max(1),
+        None if is_idle => idle_chunks(problem)?,
+        None => algorithm.n_chunks(problem),
+    };
+    let sizes = match &traffic {
+        Some(traffic) => ChunkSizes::of_tokens(traffic, slots.slot_bytes, slots.status_bytes),
+        None => ChunkSizes::of(problem, n_chunks),
     };
     let mut program = Program::with_capacity(n_transfers as usize);
     for rank in problem.team.ranks().filter(|_| !is_idle) {
         program.begin(rank);
         algorithm.rank_program(problem, rank, &mut program);
     }
+    let (sends, queues) = program.into_queued_sends();
     let builder = ScheduleBuilder {
         collective: problem.collective,
         algorithm: algorithm.name().to_owned(),
         n_ranks: problem.n_ranks(),
         root: problem.root,
         n_chunks,
-        sizes: ChunkSizes::of(problem, n_chunks),
-        sends: program.into_sends(),
+        sizes,
+        traffic,
+        sends,
+        queues,
         depends_on: None,
         follows: None,
     };
     Ok(builder.build()?)
+}
+
+/// The chunks of tokens in the slots of the algorithm.
+fn traffic(algorithm: &dyn Algorithm, problem: &Problem) -> (Option<Traffic>, Slots) {
+    let mut slots = algorithm.slots(problem);
+    // Where nothing moves there is nothing to report either.
+    slots.layout.has_status &= !is_idle(problem);
+    let traffic = match &problem.payload {
+        Payload::Tokens(tokens) => Some(Traffic {
+            tokens: tokens.clone(),
+            layout: slots.layout,
+        }),
+        _ => None,
+    };
+    (traffic, slots)
 }
 
 /// Whether nothing needs to be sent.

@@ -21,7 +21,6 @@ mod stripes;
 mod via;
 
 pub use error::RoutingError;
-pub use hash::splitmix64;
 pub(super) use hops::Toward;
 pub use network::Network;
 pub use paths::MAX_PATHS;
