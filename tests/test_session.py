@@ -1,7 +1,9 @@
 """Sessions: what they report is what a batch run of the same flows gives."""
 
 import heapq
+import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cm_collectives as cm
+from oracle import Case, ceil_ps, random_case
+from oracle import simulate as slowly
 
 LINE_RATE = cm.Fabric.preset("cm384", nodes=2, timing="line_rate")
 FABRIC = cm.Fabric.preset("cm384", nodes=3)
@@ -40,7 +44,7 @@ def batch(fabric: cm.Fabric, flows: list[Flow], routing: str = "spray", seed: in
 
 def drained(session: cm.Session) -> dict[int, int]:
     """Advances from promise to promise, and holds each promise against what comes."""
-    arrived = {}
+    arrived: dict[int, int] = {}
     while (promise := session.next_event_ps()) is not None:
         assert session.advance_to(promise - 1) == [] if promise > session.now_ps else True
         now = session.advance_to(promise)
@@ -68,6 +72,90 @@ def test_arrivals_are_those_of_a_batch_run(flows: list[Flow], how: str) -> None:
     assert [arrived[number] for number in range(len(flows))] == batch(FABRIC, flows)
     assert session.exactness.startswith("exact")
     assert session.n_live == 0
+
+
+def session_of(case: Case) -> cm.Session | None:
+    """Open a session on the fabric of a case; None where the shares are too fine, as in a batch."""
+    nodes, links = pl.DataFrame(case.node_columns()), pl.DataFrame(case.link_columns())
+    session = cm.Fabric.from_frames(nodes, links).degrade(case.degrade).session()
+    try:
+        for row in case.flows:
+            session.fork().inject(0, row.src, row.dst, 1)
+            session.cancel(session.inject(0, row.src, row.dst, 1))
+    except cm.CmError as error:
+        if "denominator above 2^" in str(error):
+            return None
+        raise
+    return session
+
+
+def interleaved(seed: int) -> bool:
+    """Let random flows join and leave, with questions in between, and ask the oracle.
+
+    Flows are injected at their start or before, and some are cancelled. Some turns ask for the next
+    event, go a random way, or go on with a fork. False if the fabric is refused.
+    """
+    rng = random.Random(seed)
+    case = random_case(seed, max_flows=10)
+    case = replace(
+        case, flows=[replace(row, depends_on=[], follows=[]) for row in case.flows]
+    )
+    session = session_of(case)
+    if session is None:
+        return False
+    steps: list[tuple[int, int, str, int]] = []
+    leaves_ps: dict[int, int] = {}
+    for index, row in enumerate(case.flows):
+        joins_ps = rng.choice([row.start_ps, row.start_ps, rng.randint(0, row.start_ps)])
+        steps.append((joins_ps, len(steps), "join", index))
+        if rng.random() < 0.4:
+            leaves_ps[index] = joins_ps + rng.choice([0, 10**9, rng.randint(0, 3 * 10**12)])
+            steps.append((leaves_ps[index], len(steps), "leave", index))
+    for _ in range(rng.randint(0, 12)):
+        what = rng.choice(["ask", "ask", "go", "fork"])
+        steps.append((rng.randint(0, 3 * 10**12), len(steps), what, 0))
+    reported: dict[int, int] = {}
+    flow_of: dict[int, int] = {}
+
+    def go(time_ps: int) -> None:
+        assert session is not None
+        promise = session.next_event_ps() if rng.random() < 0.5 else None
+        now = session.advance_to(time_ps)
+        if promise is not None and promise <= time_ps:
+            assert now[0].time_ps == promise, f"seed {seed}"
+        assert now == sorted(now, key=lambda each: (each.time_ps, each.id))
+        reported.update({flow_of[each.id]: each.time_ps for each in now})
+
+    for time_ps, _, what, index in sorted(steps):
+        go(time_ps)
+        row = case.flows[index]
+        if what == "join":
+            flow_of[session.inject(row.start_ps, row.src, row.dst, row.size_bytes)] = index
+        elif what == "leave" and index not in reported:
+            session.cancel(next(each for each, flow in flow_of.items() if flow == index))
+        elif what == "ask":
+            session.next_event_ps()
+        elif what == "fork":
+            other, session = session, session.fork()
+            other.advance_to(10**14)
+    go(10**16)
+    capacities, flows = case.routed()
+    run = slowly(capacities, flows, leaves_ps)
+    arrived = {i: ceil_ps(each.arrived) for i, each in enumerate(run.times) if i not in run.left}
+    # What is on its way when it is cancelled is not reported either.
+    expected = {
+        index: time_ps
+        for index, time_ps in arrived.items()
+        if index not in leaves_ps or time_ps <= leaves_ps[index]
+    }
+    assert reported == expected, f"seed {seed}"
+    assert session.exactness.startswith("exact"), f"seed {seed}"
+    assert session.next_event_ps() is None
+    return True
+
+
+def test_flows_that_join_and_leave_take_the_times_of_the_oracle() -> None:
+    assert sum(interleaved(seed) for seed in range(120)) >= 90
 
 
 @pytest.mark.parametrize("routing", cm.routings()["routing"].to_list())

@@ -25,6 +25,7 @@ __all__ = [
     "Forms",
     "Run",
     "Schedule",
+    "Session",
     "Settings",
     "Tokens",
     "__version__",
@@ -271,7 +272,9 @@ class Run:
 # Flows that join and leave while time goes by; ends are endpoint numbers or names of nodes.
 @final
 class Session:
-    def __new__(cls, fabric: Fabric, routing: str, seed: int, planes: list[int] | None) -> Self: ...
+    def __new__(
+        cls, fabric: Fabric, routing: str, seed: int, planes: Sequence[int] | None
+    ) -> Self: ...
     def inject(self, t_ps: int, src: int | str, dst: int | str, size_bytes: int) -> int: ...
     def cancel(self, flow: int) -> None: ...
     def next_event_ps(self) -> int | None: ...

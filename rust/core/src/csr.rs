@@ -44,11 +44,6 @@ impl<T> Csr<T> {
         &self.items[self.start[row] as usize..self.start[row + 1] as usize]
     }
 
-    /// The items of all rows, to be changed in place.
-    pub fn items_mut(&mut self) -> &mut [T] {
-        &mut self.items
-    }
-
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.start.len() - 1

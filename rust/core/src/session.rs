@@ -7,6 +7,10 @@
 //! doubles are enough again, for a flow that begins at a whole picosecond brings no rounding along.
 //! Commands beyond [`HISTORY_MAX`] are not kept: a session that never comes to rest goes on in
 //! double-doubles, and counts what they leave open.
+//!
+//! The first arrival is foreseen without letting anything happen where that is possible. Where what is
+//! served next may be overtaken on its way, a copy of the engine runs ahead, and is what the session
+//! goes on with if nobody joins or leaves before its time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::engine::ladder::{Exactness, RATIONAL_MAX_OPS, Rung};
 use crate::engine::number::{Extended, Pair, Rational};
-use crate::engine::online::{Arrival, Online, Wires};
+use crate::engine::online::{Arrival, Foresight, Online, Path, Wires};
 use crate::error::Error;
 use crate::fabric::Fabric;
 use crate::fabric::routing::{Network, Routing, RoutingOptions, lookup};
@@ -23,8 +27,11 @@ use crate::ids::NodeId;
 use crate::placement::bundles_for;
 use crate::simulate::fits;
 
-/// Commands kept to be replayed; at 32 bytes each, 320 kB.
+/// Commands kept to be replayed; at 48 bytes each, 480 kB.
 pub const HISTORY_MAX: usize = 10_000;
+
+/// Paths kept to be used again; at some 250 bytes each, 16 MB.
+const PATHS_MAX: usize = 1 << 16;
 
 /// What a session refuses; it is unchanged then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +54,11 @@ pub enum SessionError {
 }
 
 /// What was asked, to be replayed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Command {
     Inject {
         id: u64,
-        route: u32,
+        path: Arc<Path>,
         size_bytes: u64,
         ready_ps: u64,
     },
@@ -88,6 +95,10 @@ impl Engine {
         }
     }
 
+    fn is_decided(&mut self) -> bool {
+        at_rung!(self, online => online.n_open() == 0 && !online.is_over_budget())
+    }
+
     fn rung(&self) -> Rung {
         match self {
             Self::Pair(_) => Rung::Pair,
@@ -96,27 +107,31 @@ impl Engine {
         }
     }
 
-    fn apply(&mut self, command: Command, now_ps: u64) {
+    fn apply(&mut self, command: &Command, now_ps: u64) {
         at_rung!(self, online => match command {
-            Command::Inject { id, route, size_bytes, ready_ps } => {
-                online.inject(id, route, size_bytes, ready_ps);
+            Command::Inject { id, path, size_bytes, ready_ps } => {
+                online.inject(*id, path.clone(), *size_bytes, *ready_ps);
             }
-            Command::Cancel { id } => online.cancel(id, now_ps),
+            Command::Cancel { id } => online.cancel(*id, now_ps),
         });
     }
 }
 
 /// Flows on a fabric while time goes by.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Session {
     fabric: Arc<Fabric>,
     routing: Arc<dyn Routing>,
     wires: Wires,
     resource_of: FxHashMap<u32, u32>,
-    route_of: FxHashMap<(NodeId, NodeId, u64), u32>,
+    path_of: FxHashMap<(NodeId, NodeId), Arc<Path>>,
     /// How often each pair was asked for, where the routing wants to know.
     occurrences: FxHashMap<(NodeId, NodeId), u64>,
     engine: Engine,
+    /// A copy of it that has run to the first arrival, for as long as nobody joins or leaves.
+    ahead: Option<Engine>,
+    /// What [`Self::next_event_ps`] found, for just as long.
+    promise_ps: Option<Option<i128>>,
     /// Since nothing was served last, each with its time; cut off where it is too long.
     history: Vec<(u64, Command)>,
     is_cut_off: bool,
@@ -133,8 +148,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// No flows on a fabric, at time 0. Of a calibrated fabric it uses the wires, as flows of their
-    /// own do.
+    /// No flows on a fabric, at time 0.
     ///
     /// # Errors
     /// If the routing is unknown or refuses its options.
@@ -144,13 +158,15 @@ impl Session {
         options: &RoutingOptions,
     ) -> Result<Self, Error> {
         Ok(Self {
-            fabric: fabric.wires().clone(),
+            fabric: fabric.clone(),
             routing: lookup(routing)?.build(options)?.into(),
             wires: Wires::default(),
             resource_of: FxHashMap::default(),
-            route_of: FxHashMap::default(),
+            path_of: FxHashMap::default(),
             occurrences: FxHashMap::default(),
             engine: Engine::new(Rung::Pair),
+            ahead: None,
+            promise_ps: None,
             history: Vec::new(),
             is_cut_off: false,
             has_outgrown_rationals: false,
@@ -161,6 +177,27 @@ impl Session {
             live: FxHashSet::default(),
             arrivals: BTreeSet::new(),
         })
+    }
+
+    /// A session that is here too and goes its own way.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let routing = self.routing.fork();
+        Self {
+            fabric: self.fabric.clone(),
+            routing: routing.map_or_else(|| self.routing.clone(), Into::into),
+            wires: self.wires.clone(),
+            resource_of: self.resource_of.clone(),
+            path_of: self.path_of.clone(),
+            occurrences: self.occurrences.clone(),
+            engine: self.engine.clone(),
+            ahead: None,
+            promise_ps: self.promise_ps,
+            history: self.history.clone(),
+            arrivals: self.arrivals.clone(),
+            live: self.live.clone(),
+            ..*self
+        }
     }
 
     /// The fabric that the flows run on.
@@ -221,13 +258,13 @@ impl Session {
             self.fabric.software_ps()
         };
         let ready_ps = fits(u128::from(time_ps) + u128::from(software_ps))?;
-        let route = self.route(src, dst)?;
+        let path = self.path(src, dst)?;
         let id = self.next_id;
         self.next_id += 1;
         self.live.insert(id);
         self.command(Command::Inject {
             id,
-            route,
+            path,
             size_bytes,
             ready_ps,
         });
@@ -254,16 +291,35 @@ impl Session {
     /// # Errors
     /// If that is beyond 63 bits.
     pub fn next_event_ps(&mut self) -> Result<Option<u64>, Error> {
-        self.run_to_now();
-        let first_ps = loop {
-            let known = self.arrivals.first().map(|arrival| arrival.time_ps);
-            let first = at_rung!(&mut self.engine, online => online.first_arrival_ps(known));
-            if self.is_decided() || !self.climb() {
-                break first;
-            }
+        let first_ps = match self.promise_ps {
+            Some(promise_ps) => promise_ps,
+            None => self.promise(),
         };
+        self.promise_ps = Some(first_ps);
         let in_range = |time_ps| fits(u128::try_from(time_ps).unwrap_or(u128::MAX));
         first_ps.map(in_range).transpose()
+    }
+
+    fn promise(&mut self) -> Option<i128> {
+        self.run_to_now();
+        loop {
+            let known = self.arrivals.first().map(|arrival| arrival.time_ps);
+            let foresight = at_rung!(&mut self.engine, online => online.foresee(known));
+            let (first_ps, mut ahead) = match foresight {
+                Foresight::Known(first_ps) => (first_ps, None),
+                Foresight::Open => {
+                    let mut ahead = self.engine.clone();
+                    let first_ps = at_rung!(&mut ahead, online => online.run_to_arrival(known));
+                    (first_ps, Some(ahead))
+                }
+            };
+            let is_decided = self.engine.is_decided();
+            let is_decided = is_decided && ahead.as_mut().is_none_or(Engine::is_decided);
+            if is_decided || !self.climb() {
+                self.ahead = ahead;
+                return first_ps;
+            }
+        }
     }
 
     /// Lets time go by; the flows that have arrived by then, by time and number.
@@ -273,6 +329,11 @@ impl Session {
     pub fn advance_to(&mut self, time_ps: u64) -> Result<Vec<(u64, u64)>, SessionError> {
         self.check_time(time_ps)?;
         self.now_ps = time_ps;
+        if let Some(ahead) = &self.ahead
+            && at_rung!(ahead, online => online.is_within(time_ps))
+        {
+            self.engine = self.ahead.take().expect("it was looked at just now");
+        }
         self.run_to_now();
         let mut arrived = Vec::new();
         while let Some(&arrival) = self.arrivals.first() {
@@ -283,6 +344,7 @@ impl Session {
                 break;
             };
             self.arrivals.pop_first();
+            self.promise_ps = None;
             self.live.remove(&arrival.id);
             arrived.push((arrival.id, at_ps));
         }
@@ -290,7 +352,9 @@ impl Session {
     }
 
     fn command(&mut self, command: Command) {
-        self.engine.apply(command, self.now_ps);
+        self.engine.apply(&command, self.now_ps);
+        self.ahead = None;
+        self.promise_ps = None;
         self.version += 1;
         self.history.push((self.now_ps, command));
         if self.history.len() > HISTORY_MAX {
@@ -305,7 +369,7 @@ impl Session {
     /// Lets happen what happens up to now, at whatever rung decides it.
     fn run_to_now(&mut self) {
         at_rung!(&mut self.engine, online => online.advance_to(self.now_ps));
-        while !self.is_decided() && self.climb() {}
+        while !self.engine.is_decided() && self.climb() {}
         at_rung!(&mut self.engine, online => {
             for arrival in online.take_arrivals() {
                 if self.live.contains(&arrival.id) {
@@ -331,10 +395,6 @@ impl Session {
         }
     }
 
-    fn is_decided(&mut self) -> bool {
-        at_rung!(&mut self.engine, online => online.n_open() == 0 && !online.is_over_budget())
-    }
-
     /// Replays what led here at the next affordable rung, or one down where rationals outgrew their
     /// budget; whether there is one.
     fn climb(&mut self) -> bool {
@@ -351,33 +411,34 @@ impl Session {
         };
         self.engine = Engine::new(rung);
         at_rung!(&mut self.engine, online => online.learn(&self.wires));
-        for &(time_ps, command) in &self.history {
-            at_rung!(&mut self.engine, online => online.advance_to(time_ps));
-            self.engine.apply(command, time_ps);
+        self.ahead = None;
+        for (time_ps, command) in &self.history {
+            at_rung!(&mut self.engine, online => online.advance_to(*time_ps));
+            self.engine.apply(command, *time_ps);
         }
         at_rung!(&mut self.engine, online => online.advance_to(self.now_ps));
         true
     }
 
-    fn route(&mut self, src: NodeId, dst: NodeId) -> Result<u32, Error> {
-        let occurrence = if self.routing.per_occurrence() {
-            *self.occurrences.get(&(src, dst)).unwrap_or(&0)
-        } else {
-            0
-        };
-        let route = match self.route_of.get(&(src, dst, occurrence)) {
-            Some(&route) => route,
-            None => self.new_route(src, dst, occurrence)?,
-        };
+    fn path(&mut self, src: NodeId, dst: NodeId) -> Result<Arc<Path>, Error> {
         if self.routing.per_occurrence() {
+            let occurrence = *self.occurrences.get(&(src, dst)).unwrap_or(&0);
+            let path = self.new_path(src, dst, occurrence)?;
             self.occurrences.insert((src, dst), occurrence + 1);
-        } else {
-            self.route_of.insert((src, dst, occurrence), route);
+            return Ok(path);
         }
-        Ok(route)
+        if let Some(path) = self.path_of.get(&(src, dst)) {
+            return Ok(path.clone());
+        }
+        let path = self.new_path(src, dst, 0)?;
+        if self.path_of.len() >= PATHS_MAX {
+            self.path_of.clear();
+        }
+        self.path_of.insert((src, dst), path.clone());
+        Ok(path)
     }
 
-    fn new_route(&mut self, src: NodeId, dst: NodeId, occurrence: u64) -> Result<u32, Error> {
+    fn new_path(&mut self, src: NodeId, dst: NodeId, occurrence: u64) -> Result<Arc<Path>, Error> {
         let fabric = self.fabric.clone();
         let mut own = None;
         let network =
@@ -391,8 +452,8 @@ impl Session {
             let resource = *resource.or_insert_with(|| wires.resource(rate_bps));
             shares.push((resource, share.num(), share.den()));
         }
-        let added = self.wires.route(shares, route.latency_ps)?;
+        let path = self.wires.path(shares, route.latency_ps)?;
         at_rung!(&mut self.engine, online => online.learn(&self.wires));
-        Ok(added)
+        Ok(Arc::new(path))
     }
 }

@@ -1,5 +1,7 @@
 //! `Session`: flows that join and leave while time goes by.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use cm_core::error::Error;
 use cm_core::fabric::routing::RoutingOptions;
 use cm_core::session::Session;
@@ -9,10 +11,23 @@ use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::simulate::End;
 
-/// One session; calls from several threads follow one another under the GIL.
-#[pyclass(name = "Session", module = "cm_collectives._core")]
+/// One session; calls from several threads follow one another.
+#[pyclass(frozen, name = "Session", module = "cm_collectives._core")]
 pub(crate) struct PySession {
-    session: Session,
+    session: Mutex<Session>,
+}
+
+impl PySession {
+    fn own(session: Session) -> Self {
+        Self {
+            session: Mutex::new(session),
+        }
+    }
+
+    /// Nobody waits for the GIL while holding the session.
+    fn lock(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -28,70 +43,66 @@ impl PySession {
     ) -> PyResult<Self> {
         let options = RoutingOptions { seed, planes };
         let session = Session::new(&fabric.fabric, routing, &options);
-        Ok(Self {
-            session: session.map_err(|error| raise(py, error))?,
-        })
+        session.map(Self::own).map_err(|error| raise(py, error))
     }
 
     #[pyo3(signature = (t_ps, src, dst, size_bytes))]
     fn inject(
-        &mut self,
+        &self,
         py: Python<'_>,
         t_ps: u64,
         src: End,
         dst: End,
         size_bytes: u64,
     ) -> PyResult<u64> {
-        let fabric = self.session.fabric();
+        let mut session = self.lock();
+        let fabric = session.fabric();
         let node = |what: &str, end: &End| {
             end.node(fabric)
                 .map_err(|error| argument(py, format!("{what}: {error}")))
         };
         let (src, dst) = (node("src", &src)?, node("dst", &dst)?);
-        let injected = self.session.inject(t_ps, src, dst, size_bytes);
+        let injected = session.inject(t_ps, src, dst, size_bytes);
         injected.map_err(|error| raise(py, error))
     }
 
-    fn cancel(&mut self, py: Python<'_>, flow: u64) -> PyResult<()> {
-        let cancelled = self.session.cancel(flow).map_err(Error::from);
-        cancelled.map_err(|error| raise(py, error))
+    fn cancel(&self, py: Python<'_>, flow: u64) -> PyResult<()> {
+        let cancelled = py.detach(|| self.lock().cancel(flow));
+        cancelled.map_err(|error| raise(py, error.into()))
     }
 
-    fn next_event_ps(&mut self, py: Python<'_>) -> PyResult<Option<u64>> {
-        self.session
-            .next_event_ps()
-            .map_err(|error| raise(py, error))
+    fn next_event_ps(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let next = py.detach(|| self.lock().next_event_ps());
+        next.map_err(|error| raise(py, error))
     }
 
     /// Pairs (id, time in ps), by time and id.
-    fn advance_to(&mut self, py: Python<'_>, t_ps: u64) -> PyResult<Vec<(u64, u64)>> {
-        let arrived = self.session.advance_to(t_ps).map_err(Error::from);
-        arrived.map_err(|error| raise(py, error))
+    fn advance_to(&self, py: Python<'_>, t_ps: u64) -> PyResult<Vec<(u64, u64)>> {
+        let arrived = py.detach(|| self.lock().advance_to(t_ps));
+        arrived.map_err(|error| raise(py, Error::from(error)))
     }
 
-    fn fork(&self) -> Self {
-        Self {
-            session: self.session.clone(),
-        }
+    fn fork(&self, py: Python<'_>) -> Self {
+        py.detach(|| Self::own(self.lock().fork()))
     }
 
     #[getter]
     fn now_ps(&self) -> u64 {
-        self.session.now_ps()
+        self.lock().now_ps()
     }
 
     #[getter]
     fn version(&self) -> u64 {
-        self.session.version()
+        self.lock().version()
     }
 
     #[getter]
     fn n_live(&self) -> usize {
-        self.session.n_live()
+        self.lock().n_live()
     }
 
     #[getter]
-    fn exactness(&mut self) -> String {
-        self.session.exactness().to_string()
+    fn exactness(&self) -> String {
+        self.lock().exactness().to_string()
     }
 }

@@ -67,6 +67,11 @@ impl EventQueue {
         self.set(resource, NEVER);
     }
 
+    /// Drops all releases but those to be kept.
+    pub fn retain_releases(&mut self, mut keep: impl FnMut(u32) -> bool) {
+        self.releases.retain(|&Reverse((_, op))| keep(op));
+    }
+
     /// Takes out the event of least lower bound, if that bound is at most `limit`.
     pub fn pop_until(&mut self, limit: f64) -> Option<Event> {
         let release = self.releases.peek().map_or(NEVER, |entry| entry.0.0);

@@ -7,6 +7,7 @@ use super::clock::{Clock, Due};
 use crate::engine::event_queue::{Event, EventQueue};
 use crate::engine::maxmin::{MaxMin, Move};
 use crate::engine::number::{Number, Relation};
+use crate::engine::workload::Incidence;
 
 /// Who releases operations, and is told of what becomes of them.
 pub(in crate::engine) trait Program<N: Number> {
@@ -125,26 +126,41 @@ impl<'w, N: Number> Net<'w, N> {
         }
     }
 
-    /// The flows that [`Self::look`] found to be through first at `now`, one per resource; `None` if
-    /// something is released then too.
-    pub(in crate::engine) fn first_through(&mut self, now: &N) -> Option<Vec<u32>> {
+    /// Of the flows that [`Self::look`] found to be through at `now`, one per resource.
+    pub(in crate::engine) fn first_through(&mut self, now: &N) -> Vec<u32> {
         let mut ops = Vec::new();
         for (event, time) in &self.stash {
-            if matches!(time.compare(now), Relation::Equal) {
-                let Event::Completion(resource) = event else {
-                    return None;
-                };
+            if let Event::Completion(resource) = event
+                && matches!(time.compare(now), Relation::Equal)
+            {
                 let clock = &mut self.clocks[*resource as usize];
                 let slot = clock.head(&self.dues, self.solver.ambiguity());
                 ops.extend(slot.map(|slot| self.solver.op(slot)));
             }
         }
-        Some(ops)
+        ops
     }
 
-    /// Adds a flow of so much work, in bytes times picoseconds per second; its slot.
-    pub(in crate::engine) fn enter(&mut self, op: u32, route: u32, work: &N) -> u32 {
-        let slot = self.solver.enter(op, route) as usize;
+    /// Drops the queued releases of all operations but those to be kept.
+    pub(in crate::engine) fn retain(&mut self, keep: impl FnMut(u32) -> bool) {
+        self.queue.retain_releases(keep);
+    }
+
+    /// Adds a flow of so much work, in bytes times picoseconds per second.
+    pub(in crate::engine) fn enter(&mut self, op: u32, route: u32, work: &N) {
+        let slot = self.solver.enter(op, route);
+        self.owe(slot, work);
+    }
+
+    /// Adds a flow with a route of its own, likewise; its slot.
+    pub(in crate::engine) fn enter_own(&mut self, op: u32, route: &[Incidence], work: &N) -> u32 {
+        let slot = self.solver.enter_own(op, route);
+        self.owe(slot, work);
+        slot
+    }
+
+    fn owe(&mut self, slot: u32, work: &N) {
+        let slot = slot as usize;
         if slot == self.dues.len() {
             self.dues.push(Due {
                 reading: N::zero(),
@@ -153,7 +169,6 @@ impl<'w, N: Number> Net<'w, N> {
         }
         self.dues[slot].version += 1;
         self.dues[slot].reading = work.clone();
-        slot as u32
     }
 
     /// Takes a flow out that is not through; [`Self::settle`] must follow.

@@ -50,7 +50,7 @@ pub const LEVELS_BYTES_PER_INCIDENCE: u64 = 64;
 /// The active flows and their max-min fair rates.
 #[derive(Debug, Clone)]
 pub struct MaxMin<'w, N: Number> {
-    /// None where routes may still be added.
+    /// None where flows bring their routes along.
     workload: Option<&'w Workload>,
     all: Allocation<'w, N>,
     local: Local<N>,
@@ -82,8 +82,8 @@ impl<'w, N: Number> MaxMin<'w, N> {
         }
     }
 
-    /// No flows on no resources: [`Self::add_resource`] and [`Self::add_route`] add some at any time,
-    /// and repair is by flows.
+    /// No flows on no resources: [`Self::add_resource`] adds some at any time, flows bring their routes
+    /// along, and repair is by flows.
     pub fn open() -> Self {
         Self {
             workload: None,
@@ -103,11 +103,6 @@ impl<'w, N: Number> MaxMin<'w, N> {
     pub fn add_resource(&mut self, capacity: u128) {
         self.all.add_resource(capacity);
         self.local.add_resource();
-    }
-
-    /// Adds a route.
-    pub fn add_route(&mut self, route: impl IntoIterator<Item = Incidence>) {
-        self.all.flows.add_route(route);
     }
 
     /// Multiplies the capacity of a resource, which then is `capacity`, and all weights on it. No
@@ -150,6 +145,14 @@ impl<'w, N: Number> MaxMin<'w, N> {
             Some(levels) => levels.enter(slot),
             None => self.local.enter(slot),
         }
+        self.n_changed += 1;
+        slot
+    }
+
+    /// Adds a flow with a route of its own, likewise; for an open solver.
+    pub fn enter_own(&mut self, op: u32, route: &[Incidence]) -> u32 {
+        let slot = self.all.flows.enter_own(op, route);
+        self.local.enter(slot);
         self.n_changed += 1;
         slot
     }

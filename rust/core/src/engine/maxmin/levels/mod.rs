@@ -379,8 +379,7 @@ impl<N: Number> Levels<N> {
     /// the least room: a guess, which the repair mends.
     fn admit(&mut self, all: &mut Allocation<'_, N>, slot: u32) {
         let mut best: Option<(usize, f64)> = None;
-        for place in 0..all.flows.route(slot).len() {
-            let incidence = all.flows.route(slot)[place];
+        for incidence in all.flows.route(slot) {
             let lane = self.lane[incidence.resource as usize] as usize;
             let (chunk, at) = split(lane);
             let room = (self.capacities[lane] - self.loads[chunk][at]) / incidence.weight as f64;

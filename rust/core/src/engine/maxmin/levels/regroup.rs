@@ -92,15 +92,17 @@ impl<N: Number> Levels<N> {
 
     /// The first lane of a flow's route, `current` where all are alike.
     pub(super) fn first(&self, all: &mut Allocation<'_, N>, slot: u32, current: usize) -> usize {
-        let mut first = current;
-        for place in 0..all.flows.route(slot).len() {
-            let resource = all.flows.route(slot)[place].resource;
-            let other = self.lane[resource as usize] as usize;
-            if other != first && self.before(all, other, first) {
-                first = other;
-            }
-        }
-        first
+        all.flows
+            .route(slot)
+            .iter()
+            .fold(current, |first, incidence| {
+                let other = self.lane[incidence.resource as usize] as usize;
+                if other != first && self.before(all, other, first) {
+                    other
+                } else {
+                    first
+                }
+            })
     }
 
     /// Lists a lane's own flows that cross an earlier lane, from whichever lists are shorter.

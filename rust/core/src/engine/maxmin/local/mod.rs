@@ -134,7 +134,7 @@ impl<N: Number> Local<N> {
     /// Takes note of a flow that is about to leave the allocation.
     pub(super) fn leave(&mut self, all: &Allocation<'_, N>, slot: u32) {
         let rate = all.rate(slot).expect("only a served flow leaves");
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let resource = &mut self.resources[incidence.resource as usize];
             // The last member takes all rounding errors with it.
             resource.load = if all.flows.members(incidence.resource).len() == 1 {
@@ -267,7 +267,7 @@ impl<N: Number> Local<N> {
         }
         flow.repair = self.repair;
         self.set.push(slot);
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let resource = &mut self.resources[incidence.resource as usize];
             let scratch = &mut resource.scratch;
             if scratch.repair != self.repair {
