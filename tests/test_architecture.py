@@ -74,6 +74,21 @@ def test_importing_loads_nothing_heavy_and_starts_no_thread() -> None:
     assert in_process(code) == "set() 1"
 
 
+def test_a_public_name_is_the_same_whatever_was_imported_before() -> None:
+    modules = sorted(
+        ".".join(path.relative_to(ROOT / "python").with_suffix("").parts)
+        for path in (ROOT / "python" / "cm_collectives").rglob("*.py")
+        if not path.name.startswith("__")
+    )
+    code = (
+        "import importlib, types, cm_collectives as cm\n"
+        f"for module in {modules!r}: importlib.import_module(module)\n"
+        "names = [name for name in cm.__all__ if isinstance(getattr(cm, name), types.ModuleType)]\n"
+        "print(names, set(cm.__all__) <= set(dir(cm)))"
+    )
+    assert in_process(code) == "['expr'] True"
+
+
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.name)
 def test_no_module_imports_numpy_or_polars_at_its_top(path: Path) -> None:
     for node in ast.parse(path.read_text()).body:

@@ -117,6 +117,13 @@ impl Engine {
     }
 }
 
+/// The first arrival, for as long as nobody joins or leaves.
+#[derive(Debug, Clone, Copy)]
+enum Promise {
+    Stale,
+    Made(Option<i128>),
+}
+
 /// Flows on a fabric while time goes by.
 #[derive(Debug)]
 pub struct Session {
@@ -131,7 +138,7 @@ pub struct Session {
     /// A copy of it that has run to the first arrival, for as long as nobody joins or leaves.
     ahead: Option<Engine>,
     /// What [`Self::next_event_ps`] found, for just as long.
-    promise_ps: Option<Option<i128>>,
+    promise: Promise,
     /// Since nothing was served last, each with its time; cut off where it is too long.
     history: Vec<(u64, Command)>,
     is_cut_off: bool,
@@ -166,7 +173,7 @@ impl Session {
             occurrences: FxHashMap::default(),
             engine: Engine::new(Rung::Pair),
             ahead: None,
-            promise_ps: None,
+            promise: Promise::Stale,
             history: Vec::new(),
             is_cut_off: false,
             has_outgrown_rationals: false,
@@ -192,7 +199,7 @@ impl Session {
             occurrences: self.occurrences.clone(),
             engine: self.engine.clone(),
             ahead: None,
-            promise_ps: self.promise_ps,
+            promise: self.promise,
             history: self.history.clone(),
             arrivals: self.arrivals.clone(),
             live: self.live.clone(),
@@ -291,16 +298,16 @@ impl Session {
     /// # Errors
     /// If that is beyond 63 bits.
     pub fn next_event_ps(&mut self) -> Result<Option<u64>, Error> {
-        let first_ps = match self.promise_ps {
-            Some(promise_ps) => promise_ps,
-            None => self.promise(),
+        let first_ps = match self.promise {
+            Promise::Made(first_ps) => first_ps,
+            Promise::Stale => self.make_promise(),
         };
-        self.promise_ps = Some(first_ps);
+        self.promise = Promise::Made(first_ps);
         let in_range = |time_ps| fits(u128::try_from(time_ps).unwrap_or(u128::MAX));
         first_ps.map(in_range).transpose()
     }
 
-    fn promise(&mut self) -> Option<i128> {
+    fn make_promise(&mut self) -> Option<i128> {
         self.run_to_now();
         loop {
             let known = self.arrivals.first().map(|arrival| arrival.time_ps);
@@ -344,7 +351,7 @@ impl Session {
                 break;
             };
             self.arrivals.pop_first();
-            self.promise_ps = None;
+            self.promise = Promise::Stale;
             self.live.remove(&arrival.id);
             arrived.push((arrival.id, at_ps));
         }
@@ -354,7 +361,7 @@ impl Session {
     fn command(&mut self, command: Command) {
         self.engine.apply(&command, self.now_ps);
         self.ahead = None;
-        self.promise_ps = None;
+        self.promise = Promise::Stale;
         self.version += 1;
         self.history.push((self.now_ps, command));
         if self.history.len() > HISTORY_MAX {

@@ -23,7 +23,7 @@ mod route;
 pub use cuts::usable_links;
 pub use demand::{Demand, Volume};
 pub use line::{Line, is_less};
-pub use route::{alone_ps, resource_times, route_bound_ps};
+pub use route::{resource_times, route_bound_ps};
 
 use std::sync::Arc;
 

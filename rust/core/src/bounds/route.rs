@@ -46,9 +46,11 @@ pub fn resource_times(workload: &Workload) -> Vec<Pair> {
             *total = total.add(&bytes.mul_int(incidence.weight));
         }
     }
-    for (total, &capacity) in work.iter_mut().zip(&workload.capacities) {
-        let capacity = Pair::from_int(capacity);
-        *total = total.div(&capacity, &capacity.reciprocal());
+    let mut capacities = Capacities::default();
+    // Most resources of a large fabric are idle.
+    let loaded = work.iter_mut().zip(&workload.capacities);
+    for (total, &capacity) in loaded.filter(|(total, _)| !total.is_zero()) {
+        *total = capacities.time(total, capacity);
     }
     work
 }
@@ -61,17 +63,35 @@ fn heaviest_resource(workload: &Workload) -> Pair {
 }
 
 /// The time that bytes take alone on a route: over its tightest resource.
-pub fn alone_ps(alone: &Workload, route: u32, (numerator, denominator): (u128, u64)) -> Pair {
+fn alone_ps(
+    alone: &Workload,
+    route: u32,
+    (numerator, denominator): (u128, u64),
+    capacities: &mut Capacities,
+) -> Pair {
     let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
     let mut ambiguity = Ambiguity::default();
     let incidences = alone.routes.row(route as usize).iter();
     incidences.fold(Pair::zero(), |slowest, i| {
-        let capacity = Pair::from_int(alone.capacities[i.resource as usize]);
-        let time = bytes
-            .mul_int(i.weight)
-            .div(&capacity, &capacity.reciprocal());
-        ambiguity.max(slowest, time)
+        let capacity = alone.capacities[i.resource as usize];
+        ambiguity.max(slowest, capacities.time(&bytes.mul_int(i.weight), capacity))
     })
+}
+
+/// Divides by capacities: a fabric has few different ones, and what a division needs of each costs
+/// more than the division.
+#[derive(Default)]
+struct Capacities(FxHashMap<u128, (Pair, <Pair as Number>::Reciprocal)>);
+
+impl Capacities {
+    /// How long `work` occupies a resource of this capacity.
+    fn time(&mut self, work: &Pair, capacity: u128) -> Pair {
+        let (capacity, reciprocal) = self.0.entry(capacity).or_insert_with(|| {
+            let capacity = Pair::from_int(capacity);
+            (capacity, capacity.reciprocal())
+        });
+        work.div(capacity, reciprocal)
+    }
 }
 
 /// The last arrival if every operation ran alone: predecessors before successors, one pass.
@@ -82,6 +102,7 @@ fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
     };
     let (latencies, software) = (whole(&workload.latencies_ps), whole(&workload.software_ps));
     let mut alone: FxHashMap<(u32, u32), Pair> = FxHashMap::default();
+    let mut capacities = Capacities::default();
     let mut ambiguity = Ambiguity::default();
     let mut times = vec![[Pair::zero(); 2]; workload.n_ops()];
     let mut last = Pair::zero();
@@ -97,9 +118,10 @@ fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
         let ready = order.fold(there.add(&software[route]), |latest, &pred| {
             ambiguity.max(latest, times[pred as usize][0])
         });
+        let key = (workload.op_routes[op], workload.op_sizes[op]);
         let time = alone
-            .entry((workload.op_routes[op], workload.op_sizes[op]))
-            .or_insert_with(|| alone_ps(routes, workload.op_routes[op], workload.size(op)));
+            .entry(key)
+            .or_insert_with(|| alone_ps(routes, key.0, workload.size(op), &mut capacities));
         let served = ready.add(time);
         let arrived = served.add(&latencies[route]);
         times[op] = [served, arrived];

@@ -12,7 +12,7 @@ use super::graph::Fabric;
 use crate::ids::NodeId;
 
 /// Entries kept; a search over placements asks about many lists of nodes once each.
-const CAPACITY: usize = 32;
+const CAPACITY: usize = 64;
 
 struct Entry {
     nodes: Box<[NodeId]>,

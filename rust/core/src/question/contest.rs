@@ -20,6 +20,9 @@ use crate::error::Error;
 use crate::schedule::symmetry::Symmetry;
 use crate::simulate::{Outcome, Simulation};
 
+/// With fewer transfers a schedule is built, routed and bounded about as soon as its sketches are.
+const WRITTEN_AS_SOON_AS_SKETCHED: u64 = 4096;
+
 /// One way to answer a question.
 #[derive(Debug, Clone)]
 pub struct Rival {
@@ -47,8 +50,9 @@ impl Rival {
         if let Some(planned) = question.planned(self.algorithm, &self.options)? {
             return question.run_planned(planned, until_ps, cancel);
         }
-        if let (Some(until_ps), true) = (until_ps, has_floors) {
-            let problem = question.problem_with(&self.options);
+        let problem = question.problem_with(&self.options);
+        let is_large = self.algorithm.n_transfers(&problem) > WRITTEN_AS_SOON_AS_SKETCHED;
+        if let (Some(until_ps), true) = (until_ps, has_floors && is_large) {
             let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem, until_ps)?;
             if at_least_ps > until_ps {
                 return Ok(Outcome::Late { at_least_ps });

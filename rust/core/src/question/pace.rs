@@ -23,6 +23,10 @@ pub(super) struct Pace {
 impl Pace {
     /// The pace of the ranks at these nodes.
     pub(super) fn of(fabric: &Fabric, nodes: &[NodeId]) -> Self {
+        *fabric.memo(nodes, || Self::measured(fabric, nodes))
+    }
+
+    fn measured(fabric: &Fabric, nodes: &[NodeId]) -> Self {
         let mut is_rank = vec![false; fabric.nodes().len()];
         for node in nodes {
             is_rank[node.index()] = true;
