@@ -106,11 +106,15 @@ impl Prepared {
         limits: Limits,
         rung: Rung,
     ) -> Result<i128, EngineError> {
-        if limits.until_ps.is_none()
-            && let Some((piece, factor)) = self.endings.find(sizes)
-        {
-            within(piece.run.n_events, limits)?;
-            return Ok(piece.run.last_arrival_ps(factor));
+        if limits.until_ps.is_none() {
+            if let Some((piece, factor)) = self.endings.find(sizes) {
+                within(piece.run.n_events, limits)?;
+                return Ok(piece.run.last_arrival_ps(factor));
+            }
+            if let Some((piece, factor)) = self.steps.find(sizes) {
+                within(piece.run.n_evaluated, limits)?;
+                return Ok(piece.run.last_arrival_ps(factor));
+            }
         }
         let solved = self.solve(sizes, limits, rung)?;
         if solved.is_by_events() {
@@ -134,8 +138,7 @@ impl Prepared {
 
     /// Whether [`Self::last_arrival_ps`] for these sizes follows from an earlier answer.
     pub fn knows(&self, sizes: &[(u128, u64)]) -> bool {
-        self.endings.find(sizes).is_some()
-            || self.looped.is_some() && self.steps.find(sizes).is_some()
+        self.endings.find(sizes).is_some() || self.steps.find(sizes).is_some()
     }
 
     fn recurrence(
