@@ -19,7 +19,16 @@ from .arguments import (
 )
 from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
 from .frames import Column, collected, from_frame, to_frame
-from .queries import ONE_SIZE, CacheInfo, are_hashable, asked_once_ps, open_case, rank_key
+from .queries import (
+    ONE_SIZE,
+    CacheInfo,
+    are_hashable,
+    asked_once_ps,
+    open_case,
+    open_question,
+    rank_key,
+    warn_beyond,
+)
 from .team import Team
 
 if TYPE_CHECKING:
@@ -122,6 +131,7 @@ class Fabric:
         "_calibration",
         "_cases",
         "_frames",
+        "_machine",
         "_memo",
         "_recipe",
         "core",
@@ -140,8 +150,9 @@ class Fabric:
         self.core = core
         self._calibration = calibration
         self._recipe = recipe
+        self._machine = queries.Machine(core, calibration)
         self._frames: dict[str, pl.DataFrame] = {}
-        self._cases, self._memo = queries.memory(core)
+        self._cases, self._memo = queries.memory(self._machine)
 
     @staticmethod
     def preset(name: str, **params: SupportsIndex | str) -> Fabric:
@@ -668,6 +679,11 @@ class Fabric:
         CmError
             As `cm.simulate`.
 
+        Warns
+        -----
+        CalibrationWarning
+            If the answer leaves what the calibration of the fabric has seen.
+
         Examples
         --------
         >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
@@ -682,7 +698,7 @@ class Fabric:
         except TypeError:
             if are_hashable(size_bytes, *question.values()):
                 raise
-        return asked_once_ps(self.core, collective, size_bytes, ranks, algorithm, **question)
+        return asked_once_ps(self._machine, collective, size_bytes, ranks, algorithm, **question)
 
     def time_s(
         self,
@@ -695,7 +711,7 @@ class Fabric:
     ) -> float:
         """Return the time of one collective in seconds.
 
-        Parameters, errors and memory are those of `time_ps`.
+        Parameters, errors, warnings and memory are those of `time_ps`.
 
         Returns
         -------
@@ -764,6 +780,9 @@ class Fabric:
         case = open_case(self.core, collective, ranks, algorithm, **question)
         n_threads = None if threads is None else integer(threads, "threads", 1, 2**16)
         times = _core.times_ps(case, sizes.ravel(), n_threads)
+        if self.calibration is not None and sizes.size > 0:
+            asked = open_question(self.core, collective, ranks, algorithm, **question)
+            warn_beyond(self._machine, asked.question, sizes)
         seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
         return seconds
 
