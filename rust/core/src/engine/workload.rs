@@ -33,7 +33,7 @@ pub enum WorkloadError {
 }
 
 /// Denominators of shares stay below this, so weighted sums over 2^20 flows fit in 64 bits.
-const MAX_SCALE: u64 = 1 << 40;
+pub(super) const MAX_SCALE: u64 = 1 << 40;
 
 /// One resource of a route: a flow at rate x loads it with `weight * x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
