@@ -56,10 +56,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Run:
-    """The outcome of a simulation: times per flow, and the rates between the events."""
+    """The outcome of a simulation: times per flow, the rates between the events, who left."""
 
     times: list[Times]
     intervals: list[Interval]
+    left: frozenset[int] = frozenset()
 
 
 def ceil_ps(time_ps: Fraction) -> int:
@@ -130,6 +131,12 @@ class _State:
                     known[index] = time
         return known
 
+    def leave(self, index: int, now: Fraction) -> None:
+        """Take flow `index` out."""
+        self.released.setdefault(index, now)
+        self.left.pop(index, None)
+        self.served[index] = now
+
     def settle(self, now: Fraction) -> None:
         """Do all that happens at `now`; a completion may release flows at the same moment."""
         changed = True
@@ -146,8 +153,13 @@ class _State:
                 changed = True
 
 
-def simulate(capacities: Capacities, flows: Sequence[Flow]) -> Run:
+def simulate(
+    capacities: Capacities, flows: Sequence[Flow], leaves_ps: Mapping[int, Exact] | None = None
+) -> Run:
     """Serve all flows and return when each was released, served and arrived.
+
+    A flow in `leaves_ps` goes away at that time if it is not served by then: it is in `left`, and
+    that time stands for its service.
 
     Two flows of 10 B share 10 B/s: 5 B/s each, so both are served after 2 s.
 
@@ -156,6 +168,8 @@ def simulate(capacities: Capacities, flows: Sequence[Flow]) -> Run:
     [2000000000000, 2000000000007]
     """
     state = _State(flows)
+    leaves = {index: Fraction(time) for index, time in (leaves_ps or {}).items()}
+    left = set()
     intervals = []
     now = Fraction(0)
     state.settle(now)
@@ -164,7 +178,8 @@ def simulate(capacities: Capacities, flows: Sequence[Flow]) -> Run:
         if any(rate <= 0 for rate in rates.values()):
             raise ValueError("a flow crosses a resource without capacity")
         ends = [now + state.left[index] / rate * PS_PER_S for index, rate in rates.items()]
-        upcoming = [*ends, *state.waiting().values()]
+        staying = [time for index, time in leaves.items() if index not in state.served]
+        upcoming = [*ends, *state.waiting().values(), *staying]
         if not upcoming:
             raise ValueError("the predecessors form a cycle")
         then = min(upcoming)
@@ -173,11 +188,15 @@ def simulate(capacities: Capacities, flows: Sequence[Flow]) -> Run:
         intervals.append(Interval(now, then, rates))
         now = then
         state.settle(now)
+        for index, time in leaves.items():
+            if time == now and index not in state.served:
+                state.leave(index, now)
+                left.add(index)
     times = [
         Times(state.released[i], state.served[i], state.served[i] + Fraction(flow.latency_ps))
         for i, flow in enumerate(flows)
     ]
-    return Run(times, intervals)
+    return Run(times, intervals, frozenset(left))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .measure.shipped import calibrations
     from .measure.validate import summary, validate
     from .seeds import over_seeds
+    from .session import Session
     from .tables import write_tables
     from .versions import show_versions
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 # as importing it from anywhere would put the module in the function's place.
 _ON_FIRST_USE = {
     "Calibration": "measure.calibration",
+    "Session": "session",
     "calibrate": "measure.calibrate",
     "calibrations": "measure.shipped",
     "measurements": "measure.published",
@@ -80,6 +82,7 @@ __all__ = [
     "Moe",
     "Result",
     "Schedule",
+    "Session",
     "SpecError",
     "SweepError",
     "Team",

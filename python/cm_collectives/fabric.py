@@ -14,6 +14,7 @@ from .arguments import (
     algorithm_options,
     endpoints,
     integer,
+    settings,
     size_array,
     text,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .arguments import Ranks, Size
     from .measure.calibration import Calibration
     from .queries import Cases, Memo
+    from .session import Session
 
 PS_PER_S = 1e12
 
@@ -785,6 +787,40 @@ class Fabric:
             warn_beyond(self._machine, asked.question, sizes)
         seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
         return seconds
+
+    def session(
+        self,
+        *,
+        routing: str = "spray",
+        seed: SupportsIndex = 0,
+        planes: Sequence[SupportsIndex] | None = None,
+    ) -> Session:
+        """Return a session at time 0: flows that join and leave while time goes by.
+
+        Parameters
+        ----------
+        routing, seed, planes
+            As for `cm.simulate_flows`.
+
+        Returns
+        -------
+        Session
+
+        Raises
+        ------
+        ArgumentError
+            If the routing is unknown or refuses its options.
+
+        Examples
+        --------
+        >>> session = cm.Fabric.preset("cm384").session()
+        >>> session.next_event_ps() is None
+        True
+        """
+        from .session import Session
+
+        run = settings(routing=routing, seed=seed, planes=planes)
+        return Session(_core.Session(self.core, run.routing, run.seed, run.planes), {})
 
     def cache_info(self) -> CacheInfo:
         """Return how the memory of `time_ps` and `time_s` is used.

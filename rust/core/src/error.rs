@@ -10,6 +10,7 @@ use crate::fabric::routing::RoutingError;
 use crate::placement::PlacementError;
 use crate::rules::UnknownRule;
 use crate::schedule::{ScheduleError, VerifyError};
+use crate::session::SessionError;
 use crate::team::TeamError;
 
 /// Everything that may go wrong, by where it does.
@@ -85,6 +86,9 @@ pub enum Error {
         /// The collective.
         collective: &'static str,
     },
+    /// What a session refuses.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// A calibration whose rule is unknown.
     #[error(transparent)]
     Rule(#[from] UnknownRule),

@@ -30,6 +30,7 @@ pub mod question;
 pub mod report;
 pub mod rules;
 pub mod schedule;
+pub mod session;
 pub mod simulate;
 pub mod splitmix;
 pub mod suggest;

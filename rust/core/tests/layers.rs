@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["algorithms", "placement", "bounds", "rules"],
     &["bracket", "charge", "plan"],
     &["simulate"],
-    &["report", "question"],
+    &["report", "question", "session"],
     &["explain", "sweep"],
 ];
 

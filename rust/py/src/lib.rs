@@ -18,6 +18,7 @@ mod many_jobs;
 mod registry;
 mod rules;
 mod schedule;
+mod session;
 mod simulate;
 mod sweep;
 mod tokens;
@@ -43,6 +44,8 @@ mod _core {
     use super::rules::{decide, hccl_algo};
     #[pymodule_export]
     use super::schedule::PySchedule;
+    #[pymodule_export]
+    use super::session::PySession;
     #[pymodule_export]
     use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
     #[pymodule_export]

@@ -7,8 +7,8 @@ use cm_core::collective::{Collective, Options};
 use cm_core::engine::ladder::Rung;
 use cm_core::engine::layers::Layers;
 use cm_core::error::Error;
-use cm_core::fabric::Fabric;
 use cm_core::fabric::routing::{self, RoutingOptions, resolve_via};
+use cm_core::fabric::{Fabric, FabricError};
 use cm_core::ids::{NodeId, RankId};
 use cm_core::placement::{Flow, Sync};
 use cm_core::question::{Choice, Question};
@@ -220,11 +220,17 @@ pub(crate) enum End {
     Name(String),
 }
 
+impl End {
+    pub(crate) fn node(&self, fabric: &Fabric) -> Result<NodeId, FabricError> {
+        match self {
+            Self::Endpoint(endpoint) => fabric.rank_nodes(&[*endpoint]).map(|nodes| nodes[0]),
+            Self::Name(name) => fabric.require_node(name),
+        }
+    }
+}
+
 fn end(py: Python<'_>, fabric: &Fabric, row: usize, what: &str, end: &End) -> PyResult<NodeId> {
-    let found = match end {
-        End::Endpoint(endpoint) => fabric.rank_nodes(&[*endpoint]).map(|nodes| nodes[0]),
-        End::Name(name) => fabric.require_node(name),
-    };
+    let found = end.node(fabric);
     found.map_err(|error| argument(py, format!("flow {row}: {what}: {error}")))
 }
 

@@ -24,7 +24,7 @@ pub enum Event {
 const NEVER: u64 = u64::MAX;
 
 /// Events ordered by a lower bound of their time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EventQueue {
     releases: BinaryHeap<Reverse<(u64, u32)>>,
     /// Node 1 is the root, the children of node i are 2 i and 2 i + 1, the leaves come last.
@@ -37,6 +37,18 @@ impl EventQueue {
         Self {
             releases: BinaryHeap::new(),
             completions: vec![NEVER; 2 * n_resources.next_power_of_two()],
+        }
+    }
+
+    /// Makes room for the completions of more resources.
+    pub fn grow(&mut self, n_resources: usize) {
+        let old = self.completions.len() / 2;
+        if n_resources > old {
+            let leaves = self.completions.split_off(old);
+            self.completions = vec![NEVER; 2 * n_resources.next_power_of_two()];
+            for (resource, key) in leaves.into_iter().enumerate() {
+                self.set(resource as u32, key);
+            }
         }
     }
 
@@ -53,6 +65,11 @@ impl EventQueue {
     /// Takes back the completion of a resource, if it has one.
     pub fn cancel(&mut self, resource: u32) {
         self.set(resource, NEVER);
+    }
+
+    /// Drops all releases but those to be kept.
+    pub fn retain_releases(&mut self, mut keep: impl FnMut(u32) -> bool) {
+        self.releases.retain(|&Reverse((_, op))| keep(op));
     }
 
     /// Takes out the event of least lower bound, if that bound is at most `limit`.

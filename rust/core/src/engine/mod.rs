@@ -8,6 +8,7 @@ pub mod layers;
 pub mod maxmin;
 pub mod number;
 pub mod observer;
+pub mod online;
 pub mod pieces;
 pub mod repeat;
 pub mod symmetry;

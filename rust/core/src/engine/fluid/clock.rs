@@ -11,7 +11,7 @@ use crate::engine::number::{Ambiguity, Number, order_key};
 type Entry = Reverse<(u64, u32, u32)>;
 
 /// The clock of one resource.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Clock<N: Number> {
     /// Integral of the level.
     pub(super) reading: N,
@@ -161,7 +161,7 @@ impl<N: Number> Clock<N> {
     ///
     /// The heap orders lower bounds; of the entries that overlap the first one, the exact reading
     /// decides.
-    fn head(&mut self, dues: &[Due<N>], ambiguity: &mut Ambiguity) -> Option<u32> {
+    pub(super) fn head(&mut self, dues: &[Due<N>], ambiguity: &mut Ambiguity) -> Option<u32> {
         let live = |&(_, slot, version): &(u64, u32, u32)| dues[slot as usize].version == version;
         let first = loop {
             let Reverse(entry) = self.due.pop()?;

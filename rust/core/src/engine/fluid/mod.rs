@@ -11,10 +11,13 @@
 
 mod clock;
 mod events;
+mod net;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::events::Fluid;
+pub(super) use self::events::PS_PER_S;
+pub(super) use self::net::{Net, Program};
 use super::maxmin::Method;
 use super::number::Number;
 use super::observer::Observer;

@@ -16,7 +16,7 @@ pub struct Move {
 }
 
 /// Active flows, bottlenecks and levels.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Allocation<'w, N> {
     pub(super) flows: Flows<'w>,
     pub(super) capacities: Vec<N>,
@@ -38,6 +38,23 @@ impl<'w, N: Number> Allocation<'w, N> {
             held: vec![0; n],
             ambiguity: Ambiguity::default(),
         }
+    }
+
+    pub(super) fn open() -> Self {
+        Self {
+            flows: Flows::open(),
+            capacities: Vec::new(),
+            levels: Vec::new(),
+            held: Vec::new(),
+            ambiguity: Ambiguity::default(),
+        }
+    }
+
+    pub(super) fn add_resource(&mut self, capacity: u128) {
+        self.flows.add_resource();
+        self.capacities.push(N::from_int(capacity));
+        self.levels.push(N::zero());
+        self.held.push(0);
     }
 
     /// The rate of a flow, `None` where nothing holds it back yet.

@@ -21,7 +21,7 @@ pub use self::allocation::Move;
 use self::levels::{Levels, Plan};
 use self::local::Local;
 use super::number::{Ambiguity, Number};
-use super::workload::Workload;
+use super::workload::{Incidence, Workload};
 
 /// Which solver repairs the rates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,9 +48,10 @@ const WINDOW: u64 = 64;
 pub const LEVELS_BYTES_PER_INCIDENCE: u64 = 64;
 
 /// The active flows and their max-min fair rates.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MaxMin<'w, N: Number> {
-    workload: &'w Workload,
+    /// None where flows bring their routes along.
+    workload: Option<&'w Workload>,
     all: Allocation<'w, N>,
     local: Local<N>,
     levels: Option<Box<Levels<N>>>,
@@ -68,7 +69,7 @@ impl<'w, N: Number> MaxMin<'w, N> {
     /// No flows on the workload's resources.
     pub fn new(workload: &'w Workload, method: Method) -> Self {
         Self {
-            workload,
+            workload: Some(workload),
             all: Allocation::new(workload),
             local: Local::new(workload.capacities.len()),
             levels: None,
@@ -79,6 +80,42 @@ impl<'w, N: Number> MaxMin<'w, N> {
             touched: Vec::new(),
             moves: Vec::new(),
         }
+    }
+
+    /// No flows on no resources: [`Self::add_resource`] adds some at any time, flows bring their routes
+    /// along, and repair is by flows.
+    pub fn open() -> Self {
+        Self {
+            workload: None,
+            all: Allocation::open(),
+            local: Local::new(0),
+            levels: None,
+            method: Method::Flows,
+            n_changed: 0,
+            n_refilled: 0,
+            recent: 0,
+            touched: Vec::new(),
+            moves: Vec::new(),
+        }
+    }
+
+    /// Adds a resource.
+    pub fn add_resource(&mut self, capacity: u128) {
+        self.all.add_resource(capacity);
+        self.local.add_resource();
+    }
+
+    /// Multiplies the capacity of a resource, which then is `capacity`, and all weights on it. No
+    /// rate changes.
+    pub fn rescale(&mut self, resource: u32, factor: u64, capacity: u128) {
+        self.all.capacities[resource as usize] = N::from_int(capacity);
+        self.all.flows.rescale(resource, factor);
+        self.local.rescale(resource, factor);
+    }
+
+    /// What holds a flow back.
+    pub fn bottleneck(&self, slot: u32) -> u32 {
+        self.all.flows.bottleneck(slot)
     }
 
     /// The operation that a slot serves.
@@ -112,6 +149,14 @@ impl<'w, N: Number> MaxMin<'w, N> {
         slot
     }
 
+    /// Adds a flow with a route of its own, likewise; for an open solver.
+    pub fn enter_own(&mut self, op: u32, route: &[Incidence]) -> u32 {
+        let slot = self.all.flows.enter_own(op, route);
+        self.local.enter(slot);
+        self.n_changed += 1;
+        slot
+    }
+
     /// Removes a flow.
     pub fn leave(&mut self, slot: u32) {
         match &mut self.levels {
@@ -140,8 +185,10 @@ impl<'w, N: Number> MaxMin<'w, N> {
             self.n_refilled += extra;
             self.recent += extra;
             self.recent -= self.recent / WINDOW;
-            if self.is_dense() {
-                self.switch();
+            if let Some(workload) = self.workload
+                && self.is_dense(workload)
+            {
+                self.switch(workload);
             }
         }
         self.n_changed = 0;
@@ -149,22 +196,22 @@ impl<'w, N: Number> MaxMin<'w, N> {
 
     /// Whether repair by levels pays: it will if work goes on as in the last events, and by now the
     /// repairs have cost as much as it costs to switch, about one visit to each operation.
-    fn is_dense(&self) -> bool {
+    fn is_dense(&self, workload: &Workload) -> bool {
         match self.method {
             Method::Flows => false,
             Method::Levels => true,
             Method::Auto => {
-                self.recent > DENSE * WINDOW && self.n_refilled > self.workload.n_ops() as u64
+                self.recent > DENSE * WINDOW && self.n_refilled > workload.n_ops() as u64
             }
         }
     }
 
-    fn switch(&mut self) {
-        let ops = 0..self.workload.n_ops();
-        let n_incidences: usize = ops.map(|op| self.workload.route(op).len()).sum();
+    fn switch(&mut self, workload: &Workload) {
+        let ops = 0..workload.n_ops();
+        let n_incidences: usize = ops.map(|op| workload.route(op).len()).sum();
         let budget = LEVELS_BYTES_PER_INCIDENCE * n_incidences as u64;
         let fits = |plan: &Plan| self.method == Method::Levels || plan.n_bytes() <= budget;
-        let plan = Plan::new(self.workload).filter(fits);
+        let plan = Plan::new(workload).filter(fits);
         if let Some(plan) = plan {
             let mut levels = Box::new(Levels::new(&self.all, plan));
             levels.adopt(&mut self.all, &mut self.touched, &mut self.moves);

@@ -13,7 +13,7 @@ pub const CHUNK: usize = 64;
 pub const MAX_LANES: usize = 1 << 17;
 
 /// Non-negative numbers, by lane; those with a weight are levels, each known to 1e-11.
-pub trait Lanes<N>: std::fmt::Debug + Send + Sync {
+pub trait Lanes<N>: Clone + std::fmt::Debug + Send + Sync {
     /// A sum under way.
     type Sum: Default;
     /// `n_chunks * 64` zeros.
@@ -38,7 +38,7 @@ pub fn each_bit(mut bits: u64, mut visit: impl FnMut(usize)) {
 }
 
 /// Any numbers, one by one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plain<N>(Vec<N>);
 
 impl<N: Number> Lanes<N> for Plain<N> {
@@ -78,7 +78,7 @@ pub const FEW: u32 = 12;
 const COLUMNS: usize = 8;
 
 /// Pairs, as values, residue digits and errors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PairLanes {
     values: Vec<[f64; CHUNK]>,
     low: Vec<[u32; CHUNK]>,

@@ -74,6 +74,13 @@ impl Routing for Adaptive {
         true
     }
 
+    fn fork(&self) -> Option<Box<dyn Routing>> {
+        let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Box::new(Self {
+            placed: Mutex::new(placed.clone()),
+        }))
+    }
+
     fn route(
         &self,
         network: &Network<'_>,

@@ -46,6 +46,10 @@ pub trait Routing: Sync + Send + std::fmt::Debug {
     fn is_symmetric(&self) -> bool {
         false
     }
+    /// A copy that remembers what this one does and goes its own way; none where it remembers nothing.
+    fn fork(&self) -> Option<Box<dyn Routing>> {
+        None
+    }
     /// The route of the `occurrence`-th flow from `src` to `dst`; from a node to itself it is
     /// empty.
     ///

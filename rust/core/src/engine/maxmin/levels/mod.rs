@@ -56,7 +56,7 @@ const MANY_ARRIVALS: usize = 64;
 const ARRIVALS_SHARE: usize = 8;
 
 /// The solver; what it repairs is the [`Allocation`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Levels<N: Number> {
     /// Lane per resource, and the resource of each lane in use.
     lane: Vec<u32>,

@@ -8,7 +8,7 @@ use crate::engine::number::lanes::{CHUNK, Lanes, MAX_LANES};
 use crate::engine::workload::Workload;
 
 /// Lanes for the resources of a workload.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     lane: Vec<u32>,
     resource: Vec<u32>,

@@ -26,7 +26,7 @@ impl Chunk<'_> {
 }
 
 /// Which chunks of lanes can meet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Meetings {
     /// Of each chunk, the chunks that it can meet, ascending.
     near: Vec<Vec<u32>>,
@@ -69,7 +69,7 @@ impl Meetings {
 }
 
 /// The weights.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Weights {
     near: Vec<Vec<u32>>,
     /// Where chunk `b` stands in `near[a]`, at `a * n_chunks + b`.

@@ -124,7 +124,7 @@ impl<N: Number> Local<N> {
             flow.filling = self.filling;
             flow.next_bottleneck = index;
             frozen += 1;
-            for incidence in all.flows.route(member.slot) {
+            for incidence in all.flows.crossed(member.slot) {
                 let scratch = &mut self.resources[incidence.resource as usize].scratch;
                 scratch.residual = scratch.residual.sub(&level.mul_int(incidence.weight));
                 scratch.weight -= incidence.weight;

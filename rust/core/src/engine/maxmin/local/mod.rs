@@ -18,7 +18,7 @@ use crate::engine::number::{Number, Relation};
 /// What updates may add to the error of a load, relative to the capacity, before it is summed afresh.
 const LOAD_ERROR: f64 = 1e-12;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Resource<N> {
     /// Sum of weight times rate over the members.
     load: N,
@@ -30,7 +30,7 @@ struct Resource<N> {
 }
 
 /// State of a resource during one repair.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Scratch<N> {
     /// The repair that touched this resource last.
     repair: u64,
@@ -80,7 +80,7 @@ struct Flow {
 }
 
 /// The solver; what it repairs is the [`Allocation`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Local<N> {
     resources: Vec<Resource<N>>,
     flows: Vec<Flow>,
@@ -115,6 +115,17 @@ impl<N: Number> Local<N> {
         }
     }
 
+    pub(super) fn add_resource(&mut self) {
+        self.resources.push(Resource::new());
+    }
+
+    /// Takes note that all weights on a resource, and so its load, were multiplied.
+    pub(super) fn rescale(&mut self, resource: u32, factor: u64) {
+        let resource = &mut self.resources[resource as usize];
+        resource.load = resource.load.mul_int(factor);
+        resource.fresh_noise *= factor as f64;
+    }
+
     /// Takes note of a flow that has entered the allocation.
     pub(super) fn enter(&mut self, slot: u32) {
         self.arrived.push(slot);
@@ -123,7 +134,7 @@ impl<N: Number> Local<N> {
     /// Takes note of a flow that is about to leave the allocation.
     pub(super) fn leave(&mut self, all: &Allocation<'_, N>, slot: u32) {
         let rate = all.rate(slot).expect("only a served flow leaves");
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let resource = &mut self.resources[incidence.resource as usize];
             // The last member takes all rounding errors with it.
             resource.load = if all.flows.members(incidence.resource).len() == 1 {
@@ -256,7 +267,7 @@ impl<N: Number> Local<N> {
         }
         flow.repair = self.repair;
         self.set.push(slot);
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let resource = &mut self.resources[incidence.resource as usize];
             let scratch = &mut resource.scratch;
             if scratch.repair != self.repair {

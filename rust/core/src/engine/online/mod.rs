@@ -1,0 +1,190 @@
+//! The fluid engine for flows that are added while it runs.
+//!
+//! It shares clocks, queue and repair with a batch run; what differs is that nobody knows the flows
+//! beforehand. Served flows are forgotten, so memory follows the flows under way.
+
+mod flows;
+mod wires;
+
+use std::sync::Arc;
+
+use self::flows::{Flow, Flows, State};
+pub use self::wires::{Path, Wires};
+use super::fluid::{Net, PS_PER_S};
+use super::maxmin::MaxMin;
+use super::number::{Number, Relation};
+
+/// A flow that was served: when its last byte arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// In picoseconds, rounded up once.
+    pub time_ps: i128,
+    /// The number that it was given.
+    pub id: u64,
+}
+
+/// What is known of the first arrival without letting anything happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foresight {
+    /// When it will be, if there is one.
+    Known(Option<i128>),
+    /// What is served next may be overtaken by what is served later.
+    Open,
+}
+
+/// The engine at one rung of the number ladder.
+#[derive(Debug, Clone)]
+pub struct Online<N: Number> {
+    net: Net<'static, N>,
+    flows: Flows<N>,
+    /// When something happened last.
+    last: N,
+    is_over_budget: bool,
+}
+
+impl<N: Number> Default for Online<N> {
+    fn default() -> Self {
+        Self {
+            net: Net::new(MaxMin::open(), 0),
+            flows: Flows::default(),
+            last: N::zero(),
+            is_over_budget: false,
+        }
+    }
+}
+
+impl<N: Number> Online<N> {
+    /// Learns of the resources that were added since, and of scales that have grown.
+    pub fn learn(&mut self, wires: &Wires) {
+        for (resource, known) in self.flows.scales.iter_mut().enumerate() {
+            let scale = wires.scales[resource];
+            if *known != scale {
+                let capacity = wires.capacity(resource);
+                (self.net.solver).rescale(resource as u32, scale / *known, capacity);
+                *known = scale;
+            }
+        }
+        for resource in self.flows.scales.len()..wires.scales.len() {
+            self.net.add_resource(wires.capacity(resource));
+            self.flows.scales.push(wires.scales[resource]);
+        }
+    }
+
+    /// Queues a flow; not before the time that the engine has reached.
+    pub fn inject(&mut self, id: u64, path: Arc<Path>, size_bytes: u64, ready_ps: u64) {
+        let ready = N::from_int(ready_ps.into());
+        let place = self.flows.take_up(Flow {
+            id,
+            path,
+            work: N::from_int(u128::from(size_bytes) * PS_PER_S),
+            ready: ready.clone(),
+            state: State::Queued,
+        });
+        self.net.push(place, &ready);
+    }
+
+    /// Takes out a flow, at a time that the engine has reached, if it is not served yet.
+    pub fn cancel(&mut self, id: u64, now_ps: u64) {
+        if let Some(slot) = self.flows.cancel(id) {
+            self.net.withdraw(slot);
+            let now = N::from_int(now_ps.into());
+            self.net.settle(&mut self.flows, &now);
+        }
+        if self.flows.is_littered() {
+            self.net.retain(|place| self.flows.keep(place));
+        }
+    }
+
+    /// Lets everything happen up to and with a time.
+    pub fn advance_to(&mut self, time_ps: u64) {
+        let end = N::from_int(time_ps.into());
+        while let Some(next) = self.net.look(&self.flows) {
+            if self.net.solver.ambiguity().less(&end, &next) {
+                self.net.put_back();
+                return;
+            }
+            self.step(next);
+        }
+    }
+
+    fn step(&mut self, next: N) {
+        self.is_over_budget |= next.over_budget();
+        self.net.happen(&mut self.flows, &next);
+        self.net.settle(&mut self.flows, &next);
+        self.last = next;
+    }
+
+    /// Whether it is certain that nothing has happened after a time.
+    pub fn is_within(&self, time_ps: u64) -> bool {
+        let end = N::from_int(time_ps.into());
+        matches!(self.last.compare(&end), Relation::Less | Relation::Equal)
+    }
+
+    /// Whether no flow waits or is served.
+    pub fn is_idle(&self) -> bool {
+        self.flows.is_idle()
+    }
+
+    /// Takes the arrivals since the last call, in the order of service.
+    pub fn take_arrivals(&mut self) -> std::vec::Drain<'_, Arrival> {
+        self.flows.arrivals.drain(..)
+    }
+
+    /// Comparisons and roundings that this rung could not decide.
+    pub fn n_open(&mut self) -> u64 {
+        self.net.solver.ambiguity().0 + self.flows.n_straddling
+    }
+
+    /// Whether the numbers have outgrown the budget of their rung.
+    pub fn is_over_budget(&self) -> bool {
+        self.is_over_budget
+    }
+
+    /// When the first flow will have arrived if nothing is added; `known` is the first arrival of
+    /// those that are served.
+    ///
+    /// Whatever is served at the next event or later arrives no sooner than the least latency after
+    /// it.
+    pub fn foresee(&mut self, known: Option<i128>) -> Foresight {
+        let Some(next) = self.net.look(&self.flows) else {
+            return Foresight::Known(known);
+        };
+        let first = self.net.first_through(&next);
+        self.net.put_back();
+        let least_ps = self.flows.least_latency_ps();
+        let earliest = next.add(&N::from_int(least_ps.into()));
+        if self.is_by(known, &earliest) {
+            return Foresight::Known(known);
+        }
+        let mut first = first.iter();
+        if first.any(|&place| self.flows.latency_ps(place) == least_ps) {
+            let arrival_ps = self.flows.round(&earliest);
+            let first_ps = known.map_or(arrival_ps, |known| known.min(arrival_ps));
+            return Foresight::Known(Some(first_ps));
+        }
+        Foresight::Open
+    }
+
+    /// Lets things happen until the first arrival is known, and says when it is. The arrivals wait to
+    /// be taken.
+    pub fn run_to_arrival(&mut self, mut known: Option<i128>) -> Option<i128> {
+        while let Some(next) = self.net.look(&self.flows) {
+            let least_ps = self.flows.least_latency_ps();
+            let earliest = next.add(&N::from_int(least_ps.into()));
+            if self.is_by(known, &earliest) {
+                self.net.put_back();
+                break;
+            }
+            let n_before = self.flows.arrivals.len();
+            self.step(next);
+            let arrived = self.flows.arrivals[n_before..].iter();
+            known = arrived.map(|arrival| arrival.time_ps).chain(known).min();
+        }
+        known
+    }
+
+    fn is_by(&mut self, known: Option<i128>, time: &N) -> bool {
+        let known = known.and_then(|known| u128::try_from(known).ok());
+        known.is_some_and(|known| !self.net.solver.ambiguity().less(time, &N::from_int(known)))
+    }
+}

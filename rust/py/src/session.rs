@@ -1,0 +1,108 @@
+//! `Session`: flows that join and leave while time goes by.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cm_core::error::Error;
+use cm_core::fabric::routing::RoutingOptions;
+use cm_core::session::Session;
+use pyo3::prelude::*;
+
+use crate::error::{argument, raise};
+use crate::fabric::PyFabric;
+use crate::simulate::End;
+
+/// One session; calls from several threads follow one another.
+#[pyclass(frozen, name = "Session", module = "cm_collectives._core")]
+pub(crate) struct PySession {
+    session: Mutex<Session>,
+}
+
+impl PySession {
+    fn own(session: Session) -> Self {
+        Self {
+            session: Mutex::new(session),
+        }
+    }
+
+    /// Nobody waits for the GIL while holding the session.
+    fn lock(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl PySession {
+    #[new]
+    #[pyo3(signature = (fabric, routing, seed, planes))]
+    fn new(
+        py: Python<'_>,
+        fabric: &PyFabric,
+        routing: &str,
+        seed: u64,
+        planes: Option<Vec<u32>>,
+    ) -> PyResult<Self> {
+        let options = RoutingOptions { seed, planes };
+        let session = Session::new(&fabric.fabric, routing, &options);
+        session.map(Self::own).map_err(|error| raise(py, error))
+    }
+
+    #[pyo3(signature = (t_ps, src, dst, size_bytes))]
+    fn inject(
+        &self,
+        py: Python<'_>,
+        t_ps: u64,
+        src: End,
+        dst: End,
+        size_bytes: u64,
+    ) -> PyResult<u64> {
+        let mut session = self.lock();
+        let fabric = session.fabric();
+        let node = |what: &str, end: &End| {
+            end.node(fabric)
+                .map_err(|error| argument(py, format!("{what}: {error}")))
+        };
+        let (src, dst) = (node("src", &src)?, node("dst", &dst)?);
+        let injected = session.inject(t_ps, src, dst, size_bytes);
+        injected.map_err(|error| raise(py, error))
+    }
+
+    fn cancel(&self, py: Python<'_>, flow: u64) -> PyResult<()> {
+        let cancelled = py.detach(|| self.lock().cancel(flow));
+        cancelled.map_err(|error| raise(py, error.into()))
+    }
+
+    fn next_event_ps(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let next = py.detach(|| self.lock().next_event_ps());
+        next.map_err(|error| raise(py, error))
+    }
+
+    /// Pairs (id, time in ps), by time and id.
+    fn advance_to(&self, py: Python<'_>, t_ps: u64) -> PyResult<Vec<(u64, u64)>> {
+        let arrived = py.detach(|| self.lock().advance_to(t_ps));
+        arrived.map_err(|error| raise(py, Error::from(error)))
+    }
+
+    fn fork(&self, py: Python<'_>) -> Self {
+        py.detach(|| Self::own(self.lock().fork()))
+    }
+
+    #[getter]
+    fn now_ps(&self) -> u64 {
+        self.lock().now_ps()
+    }
+
+    #[getter]
+    fn version(&self) -> u64 {
+        self.lock().version()
+    }
+
+    #[getter]
+    fn n_live(&self) -> usize {
+        self.lock().n_live()
+    }
+
+    #[getter]
+    fn exactness(&self) -> String {
+        self.lock().exactness().to_string()
+    }
+}
