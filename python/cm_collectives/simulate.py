@@ -226,10 +226,10 @@ def simulate(
         `memory_limit_bytes` (8 GiB) and `event_limit` (10^9): above them the run is refused with a
         `LimitError`. `arithmetic`: the number to begin with, "pair" (default), "extended" or
         "rational"; the run climbs by itself where a comparison asks for it. `orbits`, `refine`,
-        `fast_forward`: False switches off a lossless short cut; `orbits` is accepted, but this
-        version has it not. `bracket`: True simulates no event and gives `time_ps_low` and
-        `time_ps_high` alone, whatever the routing; they are equal for one step of equal sizes and
-        latencies, close for one step, and loose where steps wait for each other.
+        `fast_forward`: False switches off a lossless short cut. `bracket`: True simulates no event
+        and gives `time_ps_low` and `time_ps_high` alone, whatever the routing; they are equal for
+        one step of equal sizes and latencies, close for one step, and loose where steps wait for
+        each other.
     start_ps : int or sequence of int
         When the ranks enter, one time or one per rank, in picoseconds (>= 0).
     sync : str
