@@ -83,8 +83,15 @@ impl Algorithm for HalvingDoubling {
                 Floor::new(self.n_steps(problem), size_bytes, parts, p)
                     .along(fold.path(&bits, true))
             }
-            // With a single pair nobody waits for both of its exchanges.
-            _ => Floor::new(fold.log2 + folded as u32, size_bytes, n - 1, n),
+            collective => {
+                let bits: Vec<u32> = (0..fold.log2).collect();
+                let mut path = fold.path(&bits, false);
+                if collective == Collective::ReduceScatter {
+                    path.reverse();
+                }
+                // With a single pair nobody waits for both of its exchanges.
+                Floor::new(fold.log2 + folded as u32, size_bytes, n - 1, n).along(path)
+            }
         }
     }
 
