@@ -37,6 +37,15 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Change:
+    """From a time on, other capacities, and the same flows with other weights and latencies."""
+
+    at_ps: int
+    capacities: Capacities
+    flows: Sequence[Flow]
+
+
+@dataclass(frozen=True)
 class Times:
     """When one flow was released, served and arrived, in picoseconds."""
 
@@ -111,13 +120,14 @@ class _State:
     left: dict[int, Fraction] = field(default_factory=dict)  # bytes left of the flows in service
     released: dict[int, Fraction] = field(default_factory=dict)
     served: dict[int, Fraction] = field(default_factory=dict)
+    arrived: dict[int, Fraction] = field(default_factory=dict)
 
     def release_time(self, index: int) -> Fraction | None:
         """When flow `index` is released, or None while one of its predecessors is unserved."""
         flow = self.flows[index]
         if not all(p in self.served for p in (*flow.depends_on, *flow.follows)):
             return None
-        arrivals = [self.served[p] + Fraction(self.flows[p].latency_ps) for p in flow.depends_on]
+        arrivals = [self.arrived[p] for p in flow.depends_on]
         ready = max([Fraction(flow.start_ps), *arrivals]) + Fraction(flow.software_ps)
         return max([ready, *(self.served[p] for p in flow.follows)])
 
@@ -136,6 +146,7 @@ class _State:
         self.released.setdefault(index, now)
         self.left.pop(index, None)
         self.served[index] = now
+        self.arrived[index] = now + Fraction(self.flows[index].latency_ps)
 
     def settle(self, now: Fraction) -> None:
         """Do all that happens at `now`; a completion may release flows at the same moment."""
@@ -147,39 +158,56 @@ class _State:
                     self.released[index] = time
                     self.left[index] = Fraction(self.flows[index].size)
                     changed = True
-            for index in [index for index, left in self.left.items() if left == 0]:
-                self.served[index] = now
-                del self.left[index]
-                changed = True
+            changed |= self.serve(now)
+
+    def serve(self, now: Fraction) -> bool:
+        """Serve the flows that have nothing left; tell whether there were any."""
+        through = [index for index, left in self.left.items() if left == 0]
+        for index in through:
+            self.served[index] = now
+            self.arrived[index] = now + Fraction(self.flows[index].latency_ps)
+            del self.left[index]
+        return bool(through)
 
 
 def simulate(
-    capacities: Capacities, flows: Sequence[Flow], leaves_ps: Mapping[int, Exact] | None = None
+    capacities: Capacities,
+    flows: Sequence[Flow],
+    changes: Sequence[Change] = (),
+    leaves_ps: Mapping[int, Exact] | None = None,
 ) -> Run:
     """Serve all flows and return when each was released, served and arrived.
 
-    A flow in `leaves_ps` goes away at that time if it is not served by then: it is in `left`, and
-    that time stands for its service.
+    At a change, what is through was served before it, and what is released is so after it. A flow
+    in `leaves_ps` goes away at that time if it is not served by then: it is in `left`, and that
+    time stands for its service.
 
     Two flows of 10 B share 10 B/s: 5 B/s each, so both are served after 2 s.
 
     >>> run = simulate({"link": 10}, [Flow(10, {"link": 1}), Flow(10, {"link": 1}, latency_ps=7)])
     >>> [int(times.arrived) for times in run.times]
     [2000000000000, 2000000000007]
+    >>> half = Change(10**12, {"link": 5}, [Flow(10, {"link": 1}), Flow(10, {"link": 1})])
+    >>> run = simulate({"link": 10}, [Flow(10, {"link": 1}), Flow(10, {"link": 1})], [half])
+    >>> [int(times.served) for times in run.times]
+    [3000000000000, 3000000000000]
     """
     state = _State(flows)
+    pending = list(changes)
     leaves = {index: Fraction(time) for index, time in (leaves_ps or {}).items()}
     left = set()
     intervals = []
     now = Fraction(0)
     state.settle(now)
     while len(state.served) < len(flows):
-        rates = fair_rates(capacities, {index: flows[index].weights for index in state.left})
+        weights = {index: state.flows[index].weights for index in state.left}
+        rates = fair_rates(capacities, weights)
         if any(rate <= 0 for rate in rates.values()):
             raise ValueError("a flow crosses a resource without capacity")
         ends = [now + state.left[index] / rate * PS_PER_S for index, rate in rates.items()]
         staying = [time for index, time in leaves.items() if index not in state.served]
         upcoming = [*ends, *state.waiting().values(), *staying]
+        upcoming += [Fraction(change.at_ps) for change in pending]
         if not upcoming:
             raise ValueError("the predecessors form a cycle")
         then = min(upcoming)
@@ -187,15 +215,16 @@ def simulate(
             state.left[index] -= rate * (then - now) / PS_PER_S
         intervals.append(Interval(now, then, rates))
         now = then
+        if pending and pending[0].at_ps == now:
+            state.serve(now)
+            change = pending.pop(0)
+            capacities, state.flows = change.capacities, change.flows
         state.settle(now)
         for index, time in leaves.items():
             if time == now and index not in state.served:
                 state.leave(index, now)
                 left.add(index)
-    times = [
-        Times(state.released[i], state.served[i], state.served[i] + Fraction(flow.latency_ps))
-        for i, flow in enumerate(flows)
-    ]
+    times = [Times(state.released[i], state.served[i], state.arrived[i]) for i in range(len(flows))]
     return Run(times, intervals, frozenset(left))
 
 
@@ -316,6 +345,21 @@ class Case:
             "follows": [row.follows for row in self.flows],
         }
 
+    def expected_changing(self, set_links: Sequence[tuple[str, float, int]]) -> list[Times]:
+        """Return the exact times of each flow while links change, as `set_links` says."""
+        links = self.links
+        changes = []
+        for at_ps in sorted({at_ps for _, _, at_ps in set_links}):
+            now = {name: factor for name, factor, at in set_links if at == at_ps}
+            links = [
+                replace(link, live_Bps=int(link.rate_Bps * Fraction(now[link.name])))
+                if link.name in now
+                else link
+                for link in links
+            ]
+            changes.append(Change(at_ps, *replace(self, links=links).routed()))
+        return simulate(*self.routed(), changes).times
+
     def routed(self) -> tuple[dict[str, Exact], list[Flow]]:
         """Spray each flow over the fabric: the input of `simulate`."""
         endpoints = [node.node for node in self.nodes if node.kind == "endpoint"]
@@ -368,6 +412,33 @@ def random_case(seed: int, max_flows: int = 24) -> Case:
     return Case(
         nodes, links, degrade, [_random_row(rng, nodes, i, ties=ties) for i in range(count)]
     )
+
+
+def random_changes(case: Case, seed: int) -> list[tuple[str, float, int]]:
+    """Return up to six changes of links while the flows of a case run, as `set_links` takes them.
+
+    Half of the times are those of events, if whole; no endpoint is ever cut off.
+    """
+    rng = random.Random(seed)
+    times = case.expected()
+    events = [time for each in times for time in (each.released, each.served, each.arrived)]
+    end = max(1, ceil_ps(max(events)))
+    whole = [int(time) for time in events if time.denominator == 1 and time > 0]
+    changes: list[tuple[str, float, int]] = []
+    links = case.links
+    moments = sorted(
+        rng.choice(whole) if whole and rng.random() < 0.5 else rng.randint(1, end) for _ in range(3)
+    )
+    for at_ps in moments:
+        for index in rng.sample(range(len(links)), min(len(links), rng.randint(1, 2))):
+            quarters = rng.choice([0, 0, 1, 2, 4])
+            rate = links[index].rate_Bps
+            changed = replace(links[index], live_Bps=rate * quarters // 4)
+            after = [*links[:index], changed, *links[index + 1 :]]
+            if _all_joined(case.nodes, after):
+                links = after
+                changes.append((changed.name, quarters / 4, at_ps))
+    return changes
 
 
 def _random_graph(rng: random.Random) -> tuple[list[Node], list[tuple[str, str]]]:

@@ -100,7 +100,7 @@ def test_the_data_sheets_are_the_published_totals() -> None:
     )
     assert scaled.rows() == [
         pytest.approx((768, 288.768, 49.152, 1228.8, 196, 150.528, 75.264, 4)),
-        pytest.approx((72, 180, 13.824, 576, 900, 64.8, 32.4, 2)),
+        pytest.approx((72, 180, 13.392, 576, 900, 64.8, 32.4, 2)),
         pytest.approx((8, 1.184, 0.768, 32, 450, 3.6, 1.8, 2)),
     ]
 

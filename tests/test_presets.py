@@ -1,5 +1,7 @@
 """Line-rate closed forms of every preset, to 1e-9 relative."""
 
+import pickle
+
 import polars as pl
 import pytest
 
@@ -205,6 +207,58 @@ def test_auto_finds_nvls_where_switches_can_and_names_the_switch_where_not() -> 
         cm.simulate(
             line_rate("hgx_h100"), "all_reduce", size_bytes=S, algorithm="nvls", routing="hash"
         )
+
+
+BOXES = {"ranks": 32, "algorithm": "hierarchical", "intra": "nvls"}
+
+
+@pytest.mark.parametrize(
+    ("collective", "ports"),
+    [
+        # S into the switches of a box, S/8 round a ring of 4 boxes, and S back to everybody.
+        ("all_reduce", (2 / 450e9, 2 * 3 / 4 / 8 / 50e9)),
+        # Half of either, in one direction.
+        ("reduce_scatter", (1 / 450e9, 3 / 4 / 8 / 50e9)),
+        ("all_gather", (1 / 450e9, 3 / 4 / 8 / 50e9)),
+    ],
+)
+def test_nvls_inside_boxes_and_rings_between_them_add_up(
+    collective: str, ports: tuple[float, float]
+) -> None:
+    fabric = line_rate("dgx_superpod", nodes=4)
+    # A gather starts between boxes, so that its last phase multicasts.
+    order = "inter_first" if collective == "all_gather" else "intra_first"
+    r = cm.simulate(fabric, collective, size_bytes=S, order=order, **BOXES)  # type: ignore[arg-type]
+    check(r, sum(ports) * S)
+    assert "reduced in the network" in repr(r)
+    assert r.certificate().check()
+
+
+def test_a_hierarchy_with_switches_keeps_them_when_pickled_and_drawn_on_another_fabric() -> None:
+    fabric = line_rate("dgx_superpod", nodes=4)
+    boxes = [[box * 8 + gpu for gpu in range(8)] for box in range(4)]
+    schedule = cm.schedule(
+        "all_reduce",
+        "hierarchical",
+        ranks=32,
+        size_bytes=S,
+        levels={"node": boxes},
+        intra="nvls",
+    )
+    again = pickle.loads(pickle.dumps(schedule))  # noqa: S301
+    assert again.digest == schedule.digest
+    times = [cm.simulate(fabric, each, ranks=32).time_ps for each in (schedule, again)]
+    assert times[0] == times[1]
+    # The same transfers between ranks are another schedule, and slower.
+    between = cm.Schedule.from_frame(
+        schedule.transfers, collective="all_reduce", ranks=32, size_bytes=S
+    )
+    assert between.digest != schedule.digest
+    # A rank then sends 7/8 of its vector within its box instead of all of it.
+    r = cm.simulate(fabric, between, ranks=32)
+    check(r, (2 * 7 / 8 / 450e9 + 2 * 3 / 4 / 8 / 50e9) * S)
+    with pytest.raises(cm.UnsupportedError, match="does not reduce and multicast"):
+        cm.simulate(line_rate("cm384", nodes=4), schedule, ranks=32)
 
 
 def test_a_degraded_chip_slows_nvls_by_its_share() -> None:

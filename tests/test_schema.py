@@ -108,6 +108,7 @@ FRAMES = {
             "latency_ps": INT,
             "nominal_rate_Bps": INT,
             "ordinary": pl.Boolean,
+            "weight_ppm": INT,
         },
     ),
     "Fabric.paths": (

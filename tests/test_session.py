@@ -110,7 +110,7 @@ def expected(case: Case, leaves_ps: dict[int, int]) -> dict[int, int]:
     What is on its way when it is cancelled is not reported either.
     """
     capacities, flows = case.routed()
-    run = slowly(capacities, flows, leaves_ps)
+    run = slowly(capacities, flows, leaves_ps=leaves_ps)
     arrived = {i: ceil_ps(each.arrived) for i, each in enumerate(run.times) if i not in run.left}
     return {i: time for i, time in arrived.items() if time <= leaves_ps.get(i, time)}
 

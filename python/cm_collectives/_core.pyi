@@ -90,6 +90,7 @@ class Fabric:
     # link, src, dst, kind, plane, nominal_rate_Bps, rate_Bps, latency_ps, ordinary
     def links(self) -> _Columns: ...
     def degrade(self, factors: list[tuple[str, float]]) -> Fabric: ...
+    def weigh(self, factors: list[tuple[str, float]]) -> Fabric: ...
     # library, rule, tuning, parameters by name; takes the place of another calibration
     def calibrated(
         self, library: str, rule: str, tuning: _Tuning | None, parameters: list[tuple[str, float]]
@@ -326,6 +327,7 @@ def simulate(
     split: str,
     start_ps: list[int],
     settings: Settings,
+    set_links: list[tuple[str, float, int]],  # selector, share of the nominal rate, at_ps
 ) -> Run: ...
 
 # a job: schedule, endpoints, start_ps
@@ -333,6 +335,7 @@ def simulate_jobs(
     fabric: Fabric,
     jobs: list[tuple[Schedule, list[int], list[int]]],
     settings: Settings,
+    set_links: list[tuple[str, float, int]],
 ) -> Run: ...
 def simulate_flows(
     fabric: Fabric,
@@ -344,6 +347,7 @@ def simulate_flows(
     follows: list[list[int]],
     via: list[list[str]],
     settings: Settings,
+    set_links: list[tuple[str, float, int]],
 ) -> Run: ...
 
 # One scenario of a batch; valid once it exists.

@@ -57,6 +57,9 @@ _SIZE_FORMS = 'an integer number of bytes or text with a unit such as "256MiB", 
 
 AUTO = "auto"
 
+# Selector, share of the nominal rate, time in picoseconds.
+LinkChange: TypeAlias = tuple[str, float, int]
+
 # Where one rank's part is 1/n of the size; everywhere else it is the size.
 _DIVIDED = frozenset({"all_gather", "reduce_scatter"})
 WITHOUT_SIZE = "barrier"
@@ -376,6 +379,32 @@ def start_times(start_ps: object, n_ranks: int) -> list[int]:
     return starts
 
 
+def link_changes(set_links: object) -> list[LinkChange]:
+    """Return selector, share of the nominal rate and time of each change of links."""
+    if isinstance(set_links, (str, bytes, Mapping)) or not isinstance(set_links, Iterable):
+        raise ArgumentError(
+            f"set_links must be a sequence of (selector, factor, t_ps), got {set_links!r}"
+        )
+    changes = []
+    for i, change in enumerate(set_links):
+        name = f"set_links[{i}]"
+        match change:
+            case [selector, factor, t_ps]:
+                selector = text(selector, f"{name}: selector")
+                factor = share(factor, f"{name}: factor")
+                changes.append((selector, factor, integer(t_ps, f"{name}: t_ps", 0, MAX_TIME_PS)))
+            case _:
+                raise ArgumentError(f"{name} must be (selector, factor, t_ps), got {change!r}")
+    return changes
+
+
+def share(value: object, name: str) -> float:
+    """Return a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ArgumentError(f"{name} must be a number from 0 to 1, got {value!r}")
+    return float(value)
+
+
 def algorithm_options(options: Mapping[str, object]) -> dict[str, int | str]:
     """Return the options of an algorithm; those that are None are left to their default."""
     checked: dict[str, int | str] = {}
@@ -417,7 +446,13 @@ class Question(NamedTuple):
             settings,
         )
 
-    def run(self, fabric: _core.Fabric, start_ps: list[int], settings: _core.Settings) -> _core.Run:
+    def run(
+        self,
+        fabric: _core.Fabric,
+        start_ps: list[int],
+        settings: _core.Settings,
+        set_links: list[LinkChange],
+    ) -> _core.Run:
         """Return the simulated answer."""
         return _core.simulate(
             fabric,
@@ -431,6 +466,7 @@ class Question(NamedTuple):
             self.split,
             start_ps,
             settings,
+            set_links,
         )
 
 
@@ -583,7 +619,7 @@ class Asked(NamedTuple):
 
     def run(self, fabric: _core.Fabric) -> _core.Run:
         """Return the simulated answer."""
-        return self.question.run(fabric, self.start_ps, self.settings.core())
+        return self.question.run(fabric, self.start_ps, self.settings.core(), [])
 
 
 _QUESTION = frozenset(

@@ -13,6 +13,7 @@ from .arguments import (
     Settings,
     ask,
     endpoints,
+    link_changes,
     settings,
     size_array,
     start_times,
@@ -26,7 +27,7 @@ from .result import Asked, Result
 if TYPE_CHECKING:
     import polars as pl
 
-    from .arguments import Counts, Ranks, Size, Starts
+    from .arguments import Counts, LinkChange, Ranks, Size, Starts
     from .moe import Moe
 
 
@@ -176,6 +177,7 @@ def simulate(
     sync: str = "none",
     barrier_per_step: bool = False,
     split: str = "exact",
+    set_links: Sequence[tuple[str, float, SupportsIndex]] = (),
     **options: int | str | None,
 ) -> Result:
     """Return when a collective finishes on a fabric, and why.
@@ -239,6 +241,12 @@ def simulate(
         The same as `sync="barrier"`, the bulk-synchronous model of textbooks.
     split : str
         How chunks get their sizes: "exact" fractions, or whole bytes by "balanced" or "hccl".
+    set_links : sequence of (selector, factor, t_ps)
+        Links that fail, slow down or recover meanwhile: from `t_ps` on (>= 0, picoseconds), the
+        links of the selector (as for `Fabric.degrade`) carry `factor` (0 to 1) of their nominal
+        rate, whatever they carried before; of several for one link and time the last holds. What is
+        under way goes on along the routes that the routing finds then. With "auto", the algorithm
+        that is fastest before anything changes.
     **options
         Options of the algorithm, see `cm.algorithms()`; None means the default.
 
@@ -252,7 +260,8 @@ def simulate(
     ArgumentError
         If a name is unknown or a value is outside its range; the message lists what is allowed.
     UnsupportedError
-        If the arguments are fine one by one but do not go together, or a rank cannot be reached.
+        If the arguments are fine one by one but do not go together, or a rank cannot be reached, at
+        the time at which something is to be sent to it.
     VerifyError
         If a schedule does not compute its collective.
     LimitError
@@ -276,6 +285,17 @@ def simulate(
     ...     fabric, "all_gather", per_rank_bytes="49MB", ranks=range(0, 14, 2), algorithm="ring"
     ... ).time_s
     0.0015
+    >>> # after 0.5 ms one of the seven planes fails: 1 ms of work is left, which takes 7/6 ms
+    >>> r = cm.simulate(
+    ...     fabric,
+    ...     "all_gather",
+    ...     per_rank_bytes="49MB",
+    ...     ranks=range(0, 14, 2),
+    ...     algorithm="ring",
+    ...     set_links=[("plane:3", 0.0, 500_000_000)],
+    ... )
+    >>> round(r.time_s * 1e6, 3)
+    1666.667
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
@@ -301,14 +321,15 @@ def simulate(
         sync=sync,
         barrier_per_step=barrier_per_step,
     )
+    changes = link_changes(set_links)
     if isinstance(collective, str):
-        return _simulate_collective(fabric, collective, given, run)
+        return _simulate_collective(fabric, collective, given, run, changes)
     if isinstance(collective, Schedule):
-        return _simulate_jobs(fabric, [_job(collective, given)], run)
+        return _simulate_jobs(fabric, [_job(collective, given)], run, changes)
     jobs = _jobs(collective)
     if given:
         raise ArgumentError(f"{', '.join(given)} must be said by each Job, not to simulate()")
-    return _simulate_jobs(fabric, jobs, run)
+    return _simulate_jobs(fabric, jobs, run, changes)
 
 
 def _jobs(value: object) -> list[Job]:
@@ -336,7 +357,11 @@ def _checked_question(
 
 
 def _simulate_collective(
-    fabric: Fabric, collective: str, given: Mapping[str, Any], run: Settings
+    fabric: Fabric,
+    collective: str,
+    given: Mapping[str, Any],
+    run: Settings,
+    set_links: list[LinkChange],
 ) -> Result:
     question, starts = _checked_question(fabric, collective, given)
     asked = Asked(
@@ -347,13 +372,17 @@ def _simulate_collective(
         question.payload.volume_bytes,
         fabric.calibration,
     )
-    return Result(asked, partial(_run_question, fabric, question, starts, run))
+    return Result(asked, partial(_run_question, fabric, question, starts, run, set_links))
 
 
 def _run_question(
-    fabric: Fabric, question: Question, start_ps: list[int], run: Settings
+    fabric: Fabric,
+    question: Question,
+    start_ps: list[int],
+    run: Settings,
+    set_links: list[LinkChange],
 ) -> _core.Run:
-    return question.run(fabric.core, start_ps, run.core())
+    return question.run(fabric.core, start_ps, run.core(), set_links)
 
 
 class _Placed(NamedTuple):
@@ -364,7 +393,9 @@ class _Placed(NamedTuple):
     start_ps: list[int]
 
 
-def _simulate_jobs(fabric: Fabric, jobs: Sequence[Job], run: Settings) -> Result:
+def _simulate_jobs(
+    fabric: Fabric, jobs: Sequence[Job], run: Settings, set_links: list[LinkChange]
+) -> Result:
     placed = [_placed(fabric, job, run) for job in jobs]
     only = placed[0].schedule if len(placed) == 1 else None
     asked = Asked(
@@ -375,12 +406,14 @@ def _simulate_jobs(fabric: Fabric, jobs: Sequence[Job], run: Settings) -> Result
         None if only is None else only.volume_bytes,
         fabric.calibration,
     )
-    return Result(asked, partial(_run_jobs, fabric, placed, run))
+    return Result(asked, partial(_run_jobs, fabric, placed, run, set_links))
 
 
-def _run_jobs(fabric: Fabric, placed: list[_Placed], run: Settings) -> _core.Run:
+def _run_jobs(
+    fabric: Fabric, placed: list[_Placed], run: Settings, set_links: list[LinkChange]
+) -> _core.Run:
     jobs = [(job.schedule.core, job.endpoints, job.start_ps) for job in placed]
-    return _core.simulate_jobs(fabric.core, jobs, run.core())
+    return _core.simulate_jobs(fabric.core, jobs, run.core(), set_links)
 
 
 def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
@@ -408,7 +441,7 @@ def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:
     """Return the schedule of a job; "auto" is what is fastest alone."""
     algorithm, options = question.algorithm, question.options
     if algorithm == AUTO:
-        alone = question.run(fabric.core, [0], run.core())
+        alone = question.run(fabric.core, [0], run.core(), [])
         algorithm, options = alone.algorithms[0], alone.options
     core = _core.Schedule.build(
         question.collective,
@@ -442,6 +475,7 @@ def simulate_flows(
     planes: Sequence[SupportsIndex] | None = None,
     engine: str = "fluid",
     engine_options: Mapping[str, Any] | None = None,
+    set_links: Sequence[tuple[str, float, SupportsIndex]] = (),
 ) -> Result:
     """Return when flows finish that share a fabric: the engine without a collective.
 
@@ -454,7 +488,7 @@ def simulate_flows(
         Optional: `start_ps` (integer, >= 0), `depends_on` and `follows` (lists of row numbers: what
         must have arrived, what must have been served), `via` (list of node names: a pinned route,
         empty for none), `tag` (anything, handed back).
-    routing, seed, planes, engine, engine_options
+    routing, seed, planes, engine, engine_options, set_links
         As for `cm.simulate`.
 
     Returns
@@ -468,7 +502,7 @@ def simulate_flows(
     ArgumentError
         If a column is missing, unknown, of the wrong dtype or null, or a value is wrong.
     UnsupportedError
-        If no live path joins the ends of a flow.
+        If no live path joins the ends of a flow while it is to be served.
 
     Examples
     --------
@@ -477,6 +511,9 @@ def simulate_flows(
     >>> flows = pl.DataFrame({"src": [2, 4, 6, 8, 10], "dst": 0, "size_bytes": 196_000})
     >>> cm.simulate_flows(fabric, flows).time_ps
     5000000
+    >>> # after 2.5 us the one die has half of its rate: what is left takes 5 us
+    >>> cm.simulate_flows(fabric, flows, set_links=[("node00/die00", 0.5, 2_500_000)]).time_ps
+    7500000
     """
     if not isinstance(fabric, Fabric):
         raise ArgumentError(f"fabric must be a Fabric, got {fabric!r}; see Fabric.preset")
@@ -486,7 +523,8 @@ def simulate_flows(
     frame = collected(flows, "flows")
     columns = _flow_columns(frame)
     asked = Asked(fabric.name, 0, run.routing, None, None)
-    return Result(asked, partial(_run_flows, fabric, columns, run), extra=frame.clone())
+    replay = partial(_run_flows, fabric, columns, run, link_changes(set_links))
+    return Result(asked, replay, extra=frame.clone())
 
 
 def _flow_columns(frame: pl.DataFrame) -> Columns:
@@ -504,7 +542,9 @@ def _flow_columns(frame: pl.DataFrame) -> Columns:
     return columns
 
 
-def _run_flows(fabric: Fabric, columns: Columns, run: Settings) -> _core.Run:
+def _run_flows(
+    fabric: Fabric, columns: Columns, run: Settings, set_links: list[LinkChange]
+) -> _core.Run:
     import numpy as np
 
     n_flows = len(columns["size_bytes"])
@@ -518,4 +558,5 @@ def _run_flows(fabric: Fabric, columns: Columns, run: Settings) -> _core.Run:
         columns.get("follows", [[] for _ in range(n_flows)]),
         columns.get("via", [[] for _ in range(n_flows)]),
         run.core(),
+        set_links,
     )

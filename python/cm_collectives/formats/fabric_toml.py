@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "cm.fabric/1"
 DEFAULT_MAX_LINKS = 10**7
+# Weights of routing are millionths, up to 1000.
+WHOLE_PPM = 10**6
+MAX_WEIGHT_PPM = 10**9
 
 KINDS = ("endpoint", "cpu", "nic", "switch")
 TOP_KEYS = ("schema", "name", "levels", "nodes", "groups", "links")
@@ -29,7 +32,7 @@ NODE_KEYS = ("name", "kind", "in", "reduction_rate", "reduction_rate_Bps", "in_n
 GROUP_KEYS = ("name", "level", "in")
 LINK_KEYS = (
     "src", "dst", "rate", "rate_Bps", "latency", "latency_ps", "kind", "plane", "live_rate_Bps",
-    "ordinary", "duplex", "back_kind", "back_latency_ps", "back_live_rate_Bps",
+    "ordinary", "weight_ppm", "duplex", "back_kind", "back_latency_ps", "back_live_rate_Bps",
 )  # fmt: skip
 
 _HEADER = re.compile(r"\s*\[\[\s*(\w+)\s*\]\]", re.ASCII)
@@ -142,7 +145,7 @@ class _Reader:
         columns: dict[str, list[Any]] = {
             key: []
             for key in ("src", "dst", "kind", "plane", "rate_Bps", "latency_ps",
-                        "nominal_rate_Bps", "ordinary")
+                        "nominal_rate_Bps", "ordinary", "weight_ppm")
         }  # fmt: skip
         seen: set[tuple[str, str]] = set()
         for table in self._tables("links", LINK_KEYS):
@@ -184,11 +187,15 @@ def _directions(
 
 
 def _ways(table: Table) -> list[tuple[Any, ...]]:
-    """Return kind, plane, live rate, latency, nominal rate and ordinary, there and back."""
+    """Return kind, plane, live rate, latency, nominal rate, ordinary and weight, both ways."""
     nominal = table.needed("rate", "Bps", 1)
     latency = table.needed("latency", "ps", 0)
     plane = table.whole("plane", 0)
     ordinary = table.flag("ordinary", default=True)
+    weight = table.whole("weight_ppm", 0)
+    weight = WHOLE_PPM if weight is None else weight
+    if weight > MAX_WEIGHT_PPM:
+        raise table.place.error(f"must be at most {MAX_WEIGHT_PPM}, got {weight}", "weight_ppm")
     kind = table.text("kind", "link")
 
     def way(prefix: str, kind: str, latency: int) -> tuple[Any, ...]:
@@ -198,7 +205,7 @@ def _ways(table: Table) -> list[tuple[Any, ...]]:
             raise table.place.error(
                 f"must be at most the rate of {nominal} B/s, got {live}", f"{prefix}live_rate_Bps"
             )
-        return kind, plane, live, latency, nominal, ordinary
+        return kind, plane, live, latency, nominal, ordinary, weight
 
     ways = [way("", kind, latency)]
     if table.flag("duplex", default=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cm_collectives.errors import SpecError
 
-from .fabric_toml import SCHEMA
+from .fabric_toml import SCHEMA, WHOLE_PPM
 from .tables import RANGE
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class _Cable(NamedTuple):
     plane: int | None
     nominal: int
     ordinary: bool
+    weight_ppm: int
     there: tuple[str, int, int]  # kind, latency, live rate
     back: tuple[str, int, int] | None
 
@@ -85,7 +86,15 @@ def _link_tables(links: pl.DataFrame) -> Iterator[str]:
     shapes: list[tuple[_Cable, str]] = []
     sources: list[str] = []
     rows = links.select(
-        "src", "dst", "plane", "nominal_rate_Bps", "ordinary", "kind", "latency_ps", "rate_Bps"
+        "src",
+        "dst",
+        "plane",
+        "nominal_rate_Bps",
+        "ordinary",
+        "weight_ppm",
+        "kind",
+        "latency_ps",
+        "rate_Bps",
     ).rows()
     at = 0
     while at < len(rows):
@@ -95,9 +104,9 @@ def _link_tables(links: pl.DataFrame) -> Iterator[str]:
             back_src, back_dst, *back_shared, back_kind, back_latency, back_live = rows[at + 1]
             if (back_src, back_dst, back_shared) == (dst, src, shared):
                 back = (back_kind, back_latency, back_live)
-        plane, nominal, ordinary = shared
+        plane, nominal, ordinary, weight = shared
         there = (kind, latency, live)
-        shapes.append((_Cable(plane, nominal, ordinary, there, back), dst))
+        shapes.append((_Cable(plane, nominal, ordinary, weight, there, back), dst))
         sources.append(src)
         at += 1 if back is None else 2
     for (cable, dst), names in _runs(shapes, sources):
@@ -119,6 +128,8 @@ def _cable_lines(cable: _Cable) -> Iterator[str]:
         yield f"live_rate_Bps = {live}"
     if not cable.ordinary:
         yield "ordinary = false"
+    if cable.weight_ppm != WHOLE_PPM:
+        yield f"weight_ppm = {cable.weight_ppm}"
     if cable.back is None:
         yield "duplex = false"
         return

@@ -32,7 +32,7 @@ def fabric(parsed: Parsed, origin: str) -> _core.Fabric:
         for key, values in parsed.nodes.items()
     }
     links = {
-        key: numbers(values) if key.endswith(("_Bps", "_ps")) or key == "plane" else values
+        key: numbers(values) if key.endswith(("_Bps", "_ps", "_ppm")) or key == "plane" else values
         for key, values in parsed.links.items()
     }
     nodes["in_network"] = np.array(parsed.nodes["in_network"], dtype=np.bool_)

@@ -55,7 +55,6 @@ fn place(fabric: &Fabric, schedule: &Schedule) -> Placement {
         schedule,
         nodes: &nodes,
         starts_ps: &[0],
-        is_in_network: false,
     }];
     placement::place(
         fabric,

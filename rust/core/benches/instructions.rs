@@ -68,7 +68,6 @@ fn workload(collective: Collective, algorithm: &str, routing: &str) -> Workload 
         schedule: &schedule,
         nodes: &nodes,
         starts_ps: &[0],
-        is_in_network: false,
     }];
     let placed = placement::place(&fabric, &network, &*routing, Sync::None, &jobs);
     placed.expect("a healthy fabric routes everything").workload

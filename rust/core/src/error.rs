@@ -50,6 +50,24 @@ pub enum Error {
     /// A certificate that proves nothing.
     #[error("the certificate does not prove the run: {0}")]
     Certificate(#[from] CertificateError),
+    /// Links have failed that a transfer cannot do without.
+    #[error(
+        "transfer {transfer} from '{src}' to '{dst}' is to be served while no live path joins them, \
+         from {since_ps} ps on"
+    )]
+    CutOff {
+        /// Its number in its schedule, or the row of the flow.
+        transfer: usize,
+        /// The name of the source.
+        src: String,
+        /// The name of the destination.
+        dst: String,
+        /// When the links failed.
+        since_ps: u64,
+    },
+    /// A bracket of a run whose links change.
+    #[error("a bracket is of links that stay as they are; leave bracket or set_links out")]
+    BracketOfChanges,
     /// A schedule for another number of ranks.
     #[error("the schedule has {schedule} ranks, but {endpoints} endpoints were given")]
     RankCount {

@@ -9,6 +9,7 @@
 use crate::charge::Charge;
 use crate::engine::workload::Workload;
 use crate::error::Error;
+use crate::fabric::Phase;
 use crate::placement::Resource;
 use crate::report::{self, ResourceUse};
 use crate::simulate::{EngineKind, Simulation, Work};
@@ -49,13 +50,16 @@ pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
     loop {
         let route = workload.op_routes[op] as usize;
         let served = times[op][1] - times[op][0];
-        let (links, all) = alone(simulation, op);
+        let last_route = workload.routes_in(phase_at(simulation, times[op][1]))[op] as usize;
+        let is_link = |resource: &Resource| matches!(resource, Resource::Links(_));
+        let links = alone(simulation, op, times[op][0], is_link);
+        let all = alone(simulation, op, times[op][0], |_| true);
         terms.n_ops += 1;
         terms.serialization_ps += links.min(served);
         terms.reduction_ps += (all.min(served) - links.min(served)).max(0.0);
         terms.congestion_ps += (served - all).max(0.0);
         if waits_for_arrival {
-            terms.latency_ps += workload.latencies_ps[route] as f64;
+            terms.latency_ps += workload.latencies_ps[last_route] as f64;
         }
         if let Some((pred, data)) = latest_predecessor(workload, &times, op) {
             if data {
@@ -71,24 +75,46 @@ pub fn terms(simulation: &Simulation) -> Result<Terms, Error> {
     }
 }
 
-/// Time of an operation alone on its links, and with its reduction unit.
-fn alone(simulation: &Simulation, op: usize) -> (f64, f64) {
+/// The phase in which something is served at a time: at a change, that which ends then.
+fn phase_at(simulation: &Simulation, served_ps: f64) -> usize {
+    let before = |phase: &Phase| (phase.at_ps as f64) < served_ps;
+    simulation.phases().partition_point(before)
+}
+
+/// Time of an operation that is released at `released_ps`, alone on those of its resources that
+/// `counts` tells, phase by phase.
+fn alone(
+    simulation: &Simulation,
+    op: usize,
+    released_ps: f64,
+    counts: impl Fn(&Resource) -> bool,
+) -> f64 {
     let placement = simulation.placement();
-    let workload = &placement.workload;
-    let (numerator, denominator) = workload.size(op);
-    let bytes = numerator as f64 / denominator as f64;
-    let (mut links, mut all) = (0.0f64, 0.0f64);
     let routes = placement.alone();
-    for incidence in routes.routes.row(workload.op_routes[op] as usize) {
-        let resource = incidence.resource as usize;
-        let rate = routes.capacities[resource] as f64 / incidence.weight as f64;
-        let time = bytes * 1e12 / rate;
-        all = all.max(time);
-        if matches!(placement.resources[resource], Resource::Links(_)) {
-            links = links.max(time);
+    let (numerator, denominator) = placement.workload.size(op);
+    let mut left = numerator as f64 / denominator as f64;
+    let mut elapsed_ps = 0.0;
+    for (phase, op_routes) in placement.workload.phases().enumerate() {
+        let ends_ps = simulation
+            .phases()
+            .get(phase)
+            .map_or(f64::INFINITY, |next| next.at_ps as f64);
+        let lasts_ps = ends_ps - (released_ps + elapsed_ps);
+        if lasts_ps <= 0.0 {
+            continue;
         }
+        let row = routes.routes.row(op_routes[op] as usize).iter();
+        let row = row.filter(|i| counts(&placement.resources[i.resource as usize]));
+        let rates = row.map(|i| routes.capacities[i.resource as usize] as f64 / i.weight as f64);
+        let rate = rates.fold(f64::INFINITY, f64::min);
+        let needs_ps = left * 1e12 / rate;
+        if needs_ps <= lasts_ps {
+            return elapsed_ps + needs_ps;
+        }
+        left -= rate * lasts_ps / 1e12;
+        elapsed_ps += lasts_ps;
     }
-    (links, all)
+    elapsed_ps
 }
 
 /// The predecessor that released an operation, and whether it waited for its data; none if the
@@ -137,7 +163,16 @@ pub fn explain(simulation: &Simulation) -> Result<String, Error> {
             simulation.network_ps() as f64,
         ));
     }
-    if let Some(heaviest) = report::heaviest(simulation) {
+    for phase in simulation.phases() {
+        let at = human(phase.at_ps as f64);
+        lines.push(format!(
+            "changes     {at:>12}   links have other rates from then on"
+        ));
+    }
+    // Bounds alone do not say what each phase carries.
+    if (simulation.phases().is_empty() || simulation.settings().engine == EngineKind::Fluid)
+        && let Some(heaviest) = report::heaviest(simulation)?
+    {
         lines.push(busiest(&heaviest));
     }
     let bound = simulation.bound();

@@ -160,7 +160,7 @@ impl Plan {
         if !setting.layers.orbits || !setting.routing.is_symmetric() || !recipe.has_equal_chunks() {
             return Ok(None);
         }
-        if recipe.algorithm.is_in_network() {
+        if !recipe.algorithm.in_network(&recipe.problem()).is_empty() {
             return Ok(None);
         }
         if let Some(Verdict(plan)) = Self::known(recipe, setting) {

@@ -20,7 +20,8 @@ pub struct ResourceUse {
     pub bytes: f64,
     /// Time it needs for these bytes at full rate, in picoseconds.
     pub least_ps: f64,
-    /// The same as a share of the run's time.
+    /// The same as a share of the time during which the resource is there: the run's, or that of the
+    /// phase between two changes of links.
     pub utilisation: f64,
 }
 
@@ -35,12 +36,17 @@ pub struct LinkUse {
     pub utilisation: f64,
 }
 
-/// Name and number of links of a resource.
-pub fn resource_name(simulation: &Simulation, resource: Resource) -> (String, u32) {
+/// Name and number of links of a resource of one phase; where links change at a time, the name says
+/// from when on it is meant.
+pub fn resource_name(simulation: &Simulation, phase: usize, resource: Resource) -> (String, u32) {
     let fabric = simulation.fabric();
+    let since = match phase.checked_sub(1) {
+        None => String::new(),
+        Some(change) => format!(" from {} ps", simulation.phases()[change].at_ps),
+    };
     match resource {
         Resource::Links(bundle) => {
-            let links = simulation.bundles().links(bundle);
+            let links = simulation.bundles(phase).links(bundle);
             let first = fabric.link_name(links[0]);
             let more = links.len() - 1;
             let name = if more == 0 {
@@ -48,19 +54,23 @@ pub fn resource_name(simulation: &Simulation, resource: Resource) -> (String, u3
             } else {
                 format!("{first} (+{more})")
             };
-            (name, links.len() as u32)
+            (name + &since, links.len() as u32)
         }
-        Resource::Reduction(node) => (format!("{} reduction", fabric.node(node).name), 0),
+        Resource::Reduction(node) => (format!("{} reduction{since}", fabric.node(node).name), 0),
     }
 }
 
-/// Each resource and the time that it needs for what it carries.
-fn uses(simulation: &Simulation) -> Vec<f64> {
+/// Each resource and the time that it needs for what it carries. Where links change at a time, that
+/// follows from the run alone; a lower bound knows nothing of it.
+fn uses(simulation: &Simulation) -> Result<Vec<f64>, Error> {
     if let Some(planned) = simulation.planned() {
-        return planned.plan().loads().at(planned.size_bytes()).collect();
+        return Ok(planned.plan().loads().at(planned.size_bytes()).collect());
+    }
+    if !simulation.phases().is_empty() {
+        return simulation.served_ps();
     }
     let times = bounds::resource_times(&simulation.placement().workload);
-    times.into_iter().map(|time| time.value()).collect()
+    Ok(times.into_iter().map(|time| time.value()).collect())
 }
 
 /// The use of a resource of the workload, under the name of one that it stands for.
@@ -73,8 +83,13 @@ fn resource_use(
     let workload = &simulation.placement().workload;
     let rate = workload.capacities[resource] / u128::from(workload.scales[resource]);
     let rate_bps = u64::try_from(rate).unwrap_or(u64::MAX);
-    let (name, n_links) = resource_name(simulation, member);
-    let time_ps = simulation.time_ps() as f64;
+    let phase = simulation.placement().phase(resource);
+    let (name, n_links) = resource_name(simulation, phase, member);
+    let time_ps = if simulation.phases().is_empty() {
+        simulation.time_ps() as f64
+    } else {
+        simulation.lasts_ps(phase) as f64
+    };
     ResourceUse {
         name,
         n_links,
@@ -90,9 +105,9 @@ fn resource_use(
 }
 
 /// The most utilised resource, of several the first link, or the first reduction unit.
-pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
+pub fn heaviest(simulation: &Simulation) -> Result<Option<ResourceUse>, Error> {
     let resources = &simulation.placement().resources;
-    let uses = uses(simulation);
+    let uses = uses(simulation)?;
     let best = match simulation.planned() {
         Some(planned) => planned.plan().loads().heaviest(),
         None => (0..uses.len()).max_by(|&a, &b| {
@@ -101,15 +116,19 @@ pub fn heaviest(simulation: &Simulation) -> Option<ResourceUse> {
         }),
     };
     // An orbit's own resource is the first of its members.
-    best.filter(|&resource| uses[resource] > 0.0)
-        .map(|resource| resource_use(simulation, resource, resources[resource], uses[resource]))
+    let best = best.filter(|&resource| uses[resource] > 0.0);
+    Ok(
+        best.map(|resource| {
+            resource_use(simulation, resource, resources[resource], uses[resource])
+        }),
+    )
 }
 
 /// All resources, most utilised first, ties in the order of links and reduction units.
-pub fn bottlenecks(simulation: &Simulation) -> Vec<ResourceUse> {
+pub fn bottlenecks(simulation: &Simulation) -> Result<Vec<ResourceUse>, Error> {
     let nodes = nodes(simulation);
     let mut all: Vec<(f64, Resource, usize)> = Vec::new();
-    for (resource, least_ps) in uses(simulation).into_iter().enumerate() {
+    for (resource, least_ps) in uses(simulation)?.into_iter().enumerate() {
         let members = simulation.placement().members(resource, &nodes);
         all.extend(
             members
@@ -118,9 +137,10 @@ pub fn bottlenecks(simulation: &Simulation) -> Vec<ResourceUse> {
         );
     }
     all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    all.into_iter()
+    let each = all.into_iter();
+    Ok(each
         .map(|(least_ps, member, resource)| resource_use(simulation, resource, member, least_ps))
-        .collect()
+        .collect())
 }
 
 /// The nodes of the ranks of a planned collective, which is the only job of its run.
@@ -144,24 +164,40 @@ pub fn links(simulation: &Simulation) -> Result<Vec<LinkUse>, Error> {
     };
     let mut links = vec![idle; simulation.fabric().links().len()];
     let nodes = nodes(simulation);
-    for (resource, least_ps) in uses(simulation).into_iter().enumerate() {
+    for (resource, least_ps) in uses(simulation)?.into_iter().enumerate() {
         let own = simulation.placement().resources[resource];
         let of_resource = resource_use(simulation, resource, own, least_ps);
+        let phase = simulation.placement().phase(resource);
         for member in simulation.placement().members(resource, &nodes) {
             let Resource::Links(bundle) = member else {
                 continue;
             };
-            let members = simulation.bundles().links(bundle);
+            let members = simulation.bundles(phase).links(bundle);
             for link in members {
-                links[link.index()] = LinkUse {
-                    bytes: of_resource.bytes / members.len() as f64,
-                    busy_ps: busy[resource].round() as u64,
-                    utilisation: of_resource.utilisation,
-                };
+                let used = &mut links[link.index()];
+                used.bytes += of_resource.bytes / members.len() as f64;
+                used.busy_ps += busy[resource].round() as u64;
+                used.utilisation = of_resource.utilisation;
             }
         }
     }
+    if !simulation.phases().is_empty() {
+        for (index, used) in links.iter_mut().enumerate() {
+            used.utilisation = used.bytes / carries_bytes(simulation, index);
+        }
+    }
     Ok(links)
+}
+
+/// What a link could carry in the run's time while links change; at least a little, as a link that is
+/// never up carries nothing.
+fn carries_bytes(simulation: &Simulation, link: usize) -> f64 {
+    let phases = 0..=simulation.phases().len();
+    let bytes = phases.map(|phase| {
+        let rate_bps = simulation.fabric_in(phase).links()[link].rate_Bps;
+        rate_bps as f64 * simulation.lasts_ps(phase) as f64 / 1e12
+    });
+    bytes.sum::<f64>().max(f64::MIN_POSITIVE)
 }
 
 /// Algorithm of each job; none for flows of their own.
@@ -223,5 +259,10 @@ pub fn alone_ps(simulation: &Simulation, job: usize) -> Result<u64, Error> {
     }
     let alone = Work::Jobs(vec![jobs[job].clone()]);
     let settings = simulation.settings().clone();
-    Ok(Simulation::run(simulation.asked_fabric().clone(), alone, settings, None)?.time_ps())
+    let fabric = simulation.asked_fabric().clone();
+    let phases = simulation.phases().to_vec();
+    if phases.is_empty() {
+        return Ok(Simulation::run(fabric, alone, settings, None)?.time_ps());
+    }
+    Ok(Simulation::run_changing(fabric, alone, settings, phases, None)?.time_ps())
 }

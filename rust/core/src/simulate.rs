@@ -1,12 +1,13 @@
 //! Simulation: from jobs on a fabric to a result that can explain and prove itself.
 
+mod placing;
+
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::algorithms;
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::bracket::{Bracket, bracket};
 use crate::charge::{self, Charge, Traffic};
@@ -17,13 +18,14 @@ use crate::engine::ladder::{OpTimes, Rung};
 use crate::engine::layers::{self, Layers, Solved};
 use crate::engine::maxmin::LEVELS_BYTES_PER_INCIDENCE;
 use crate::error::Error;
-use crate::fabric::routing::{self, Network, Routing, RoutingOptions};
-use crate::fabric::{Bundles, Fabric};
+use crate::fabric::routing::{self, Routing, RoutingOptions};
+use crate::fabric::{Bundles, Fabric, Phase};
 use crate::ids::NodeId;
-use crate::placement::{self, Flow, Job, Placement, Sync};
+use crate::placement::{Flow, Placement, Sync};
 use crate::plan::Planned;
 pub use crate::plan::{BYTES_PER_TRANSFER, check_memory};
 use crate::schedule::{ChunkRange, ChunkSizes, Outline, Schedule};
+use placing::{OwnBundles, cut_off, on_wires, place, rank_nodes};
 
 /// Which engine answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +178,9 @@ pub struct Simulation {
     network_ps: u64,
     work: Work,
     settings: Settings,
-    own_bundles: Option<Bundles>,
+    /// The fabric from each time on at which links change.
+    phases: Vec<Phase>,
+    own_bundles: OwnBundles,
     placement: OnceLock<Placement>,
     run: Option<Solved>,
     time_ps: u64,
@@ -211,6 +215,28 @@ impl Simulation {
         }
     }
 
+    /// Runs jobs or flows on a fabric whose links change at ascending times. What is under way then
+    /// goes on along the routes that the routing gives it on the fabric of the new phase.
+    ///
+    /// # Errors
+    /// As for a fabric that stays, and if something is released or under way that no live path
+    /// serves, or a bracket is asked for.
+    pub fn run_changing(
+        fabric: Arc<Fabric>,
+        work: Work,
+        settings: Settings,
+        phases: Vec<Phase>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Self, Error> {
+        if settings.engine == EngineKind::Bracket {
+            return Err(Error::BracketOfChanges);
+        }
+        match Self::run_phases(fabric, work, settings, phases, None, cancel)? {
+            Outcome::Done(simulation) => Ok(*simulation),
+            Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
+        }
+    }
+
     /// Runs jobs or flows, but gives up once it is clear that they take longer than `until_ps`.
     pub fn run_until(
         fabric: Arc<Fabric>,
@@ -219,9 +245,34 @@ impl Simulation {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
+        Self::run_phases(fabric, work, settings, Vec::new(), until_ps, cancel)
+    }
+
+    fn run_phases(
+        fabric: Arc<Fabric>,
+        work: Work,
+        settings: Settings,
+        mut phases: Vec<Phase>,
+        until_ps: Option<u64>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Outcome, Error> {
+        // What changes at time 0 has never been otherwise.
+        let at_start = phases.first().is_some_and(|phase| phase.at_ps == 0);
+        let fabric = if at_start {
+            phases.remove(0).fabric
+        } else {
+            fabric
+        };
         let (calibrated, fabric) = on_wires(fabric, &work);
-        let (placement, own_bundles) = place(&fabric, &work, &settings)?;
-        let bound = any_algorithm_bound(&fabric, &work)?;
+        for phase in &mut phases {
+            phase.fabric = on_wires(phase.fabric.clone(), &work).1;
+        }
+        let (placement, own_bundles) = place(&fabric, &work, &settings, &phases)?;
+        let bound = if phases.is_empty() {
+            any_algorithm_bound(&fabric, &work)?
+        } else {
+            any_algorithm_bound(&fabric.at_best(&phases), &work)?
+        };
         let route_bound_ps = bounds::route_bound_ps(&placement.workload, placement.alone());
         let route_bound_ps = route_bound_ps.max(bound.time_ps);
         if until_ps.is_some_and(|until_ps| route_bound_ps > until_ps.into()) {
@@ -249,6 +300,13 @@ impl Simulation {
                     Err(EngineError::Late { at_least_ps }) => {
                         return Ok(Outcome::Late { at_least_ps });
                     }
+                    Err(EngineError::CutOff { op, phase }) => {
+                        let since_ps = match phase.checked_sub(1) {
+                            None => 0,
+                            Some(change) => phases[change].at_ps,
+                        };
+                        return Err(cut_off(&fabric, &work, &placement, op, since_ps));
+                    }
                     run => run?,
                 };
                 let time = run.last_arrival_ps(workload);
@@ -265,6 +323,7 @@ impl Simulation {
             charges: Vec::new(),
             work,
             settings,
+            phases,
             own_bundles,
             placement: placement.into(),
             run,
@@ -317,7 +376,8 @@ impl Simulation {
             charges: Vec::new(),
             work: Work::Jobs(vec![job]),
             settings,
-            own_bundles: None,
+            phases: Vec::new(),
+            own_bundles: OwnBundles::default(),
             placement: OnceLock::new(),
             run,
             network_ps: time_ps,
@@ -443,19 +503,44 @@ impl Simulation {
         }
     }
 
-    /// The bundles that the workload's link resources are.
-    pub fn bundles(&self) -> &Bundles {
-        if let Some(own) = &self.own_bundles {
+    /// The fabric from each time on at which links change while this runs, by ascending times.
+    pub fn phases(&self) -> &[Phase] {
+        &self.phases
+    }
+
+    /// The fabric in one phase, 0 being the first.
+    pub fn fabric_in(&self, phase: usize) -> &Arc<Fabric> {
+        let later = phase.checked_sub(1);
+        later.map_or(&self.fabric, |change| &self.phases[change].fabric)
+    }
+
+    /// For how much of the run's time a phase lasts.
+    pub fn lasts_ps(&self, phase: usize) -> u64 {
+        let at = |phase: usize| match phase.checked_sub(1) {
+            None => 0,
+            Some(change) => self
+                .phases
+                .get(change)
+                .map_or(u64::MAX, |phase| phase.at_ps),
+        };
+        let end_ps = at(phase + 1).min(self.time_ps);
+        end_ps.saturating_sub(at(phase))
+    }
+
+    /// The bundles that the link resources of a phase are.
+    pub fn bundles(&self, phase: usize) -> &Bundles {
+        if let Some(own) = self.own_bundles.get(phase).and_then(Option::as_ref) {
             return own;
         }
         let routing = self
             .settings
             .routing()
             .expect("the run has built it before");
+        let fabric = self.fabric_in(phase);
         if routing.needs_links() {
-            self.fabric.single_links()
+            fabric.single_links()
         } else {
-            self.fabric.bundles()
+            fabric.bundles()
         }
     }
 
@@ -501,9 +586,10 @@ impl Simulation {
     /// Whether switches did reductions or multicasts.
     pub fn is_in_network(&self) -> bool {
         match &self.work {
-            Work::Jobs(jobs) => jobs
-                .iter()
-                .any(|job| is_in_network(job.outline().algorithm)),
+            // What runs in switches has no plan by orbits.
+            Work::Jobs(jobs) => jobs.iter().any(
+                |job| matches!(&job.source, Source::Written(schedule) if schedule.is_in_network()),
+            ),
             Work::Flows(_) => false,
         }
     }
@@ -525,6 +611,10 @@ impl Simulation {
             ..self.settings.clone()
         };
         hash.update(format!("{settings:?}"));
+        for phase in &self.phases {
+            hash.update(phase.at_ps.to_le_bytes());
+            hash.update(phase.fabric.digest());
+        }
         match &self.work {
             Work::Jobs(jobs) => {
                 for job in jobs {
@@ -601,12 +691,20 @@ impl Simulation {
             .busy_ps(&self.placement().workload, limits)?)
     }
 
+    /// How long each resource needs at full rate for what it served while links changed, in
+    /// picoseconds.
+    pub fn served_ps(&self) -> Result<Vec<f64>, Error> {
+        let limits = self.settings.limits(None);
+        let workload = &self.placement().workload;
+        Ok(self.timeline()?.served_ps(workload, limits)?)
+    }
+
     /// The proof that the rates of this run were max-min fair.
     pub fn certificate(&self) -> Result<Certificate, Error> {
         self.timeline()?;
         let (layers, limits) = (self.settings.layers, self.settings.limits(None));
         if self.planned().is_some() {
-            let (written, _) = place(&self.fabric, &self.work, &self.settings)?;
+            let (written, _) = place(&self.fabric, &self.work, &self.settings, &self.phases)?;
             return Ok(layers::certify(&written.workload, layers, limits)?);
         }
         Ok(layers::certify(&self.placement().workload, layers, limits)?)
@@ -614,74 +712,15 @@ impl Simulation {
 
     /// Checks a certificate against a workload built anew from fabric and schedules.
     pub fn check(&self, certificate: &Certificate) -> Result<(), Error> {
-        let (placement, _) = place(&self.fabric, &self.work, &self.settings)?;
+        let (placement, _) = place(&self.fabric, &self.work, &self.settings, &self.phases)?;
         Ok(certificate::check(&placement.workload, certificate)?)
     }
-}
-
-/// Whether switches do the reductions and multicasts of an algorithm.
-fn is_in_network(algorithm: &str) -> bool {
-    algorithms::lookup(algorithm).is_ok_and(algorithms::Algorithm::is_in_network)
 }
 
 /// A time that a signed 64-bit column holds.
 pub(crate) fn fits(time_ps: u128) -> Result<u64, Error> {
     let fits = i64::try_from(time_ps).map(|time| time as u64);
     fits.map_err(|_| Error::TimeOverflow { time_ps })
-}
-
-/// A calibrated fabric, and the wires that its jobs run on. Flows are no collective of a library:
-/// they see the links as they are.
-fn on_wires(fabric: Arc<Fabric>, work: &Work) -> (Option<Arc<Fabric>>, Arc<Fabric>) {
-    match (fabric.calibration(), work) {
-        (Some(_), Work::Jobs(_)) => {
-            let wires = fabric.wires().clone();
-            (Some(fabric), wires)
-        }
-        _ => (None, fabric),
-    }
-}
-
-fn rank_nodes(fabric: &Fabric, jobs: &[PlacedJob]) -> Result<Vec<Vec<NodeId>>, Error> {
-    jobs.iter()
-        .map(|job| Ok(fabric.rank_nodes(&job.endpoints)?))
-        .collect()
-}
-
-fn place(
-    fabric: &Fabric,
-    work: &Work,
-    settings: &Settings,
-) -> Result<(Placement, Option<Bundles>), Error> {
-    let routing = settings.routing()?;
-    let mut own = None;
-    let placement = match work {
-        Work::Jobs(jobs) => {
-            let nodes = rank_nodes(fabric, jobs)?;
-            let mut placed = Vec::with_capacity(jobs.len());
-            for (job, nodes) in jobs.iter().zip(&nodes) {
-                placed.push(Job {
-                    schedule: job.schedule()?,
-                    nodes,
-                    starts_ps: &job.starts_ps,
-                    is_in_network: is_in_network(job.outline().algorithm),
-                });
-            }
-            let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
-            let network = Network::with_bundles(fabric, bundles);
-            placement::place(fabric, &network, &*routing, settings.sync, &placed)?
-        }
-        Work::Flows(flows) => {
-            let mut pinned: Vec<NodeId> =
-                flows.iter().flat_map(|f| f.via.iter().copied()).collect();
-            pinned.sort_unstable();
-            pinned.dedup();
-            let bundles = placement::bundles_for(fabric, &*routing, &pinned, &mut own);
-            let network = Network::with_bundles(fabric, bundles);
-            placement::place_flows(fabric, &network, &*routing, flows)?
-        }
-    };
-    Ok((placement, own))
 }
 
 /// The bound of the jobs: each job needs its own time from its first start on.

@@ -125,7 +125,10 @@ fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]
                     _ => Payload::Bytes(1_000_003),
                 };
                 let problem = Problem::new(collective, &team, payload);
-                if problem.check().is_err() || algorithm.supports(&problem).is_err() {
+                if problem.check().is_err()
+                    || algorithm.supports(&problem).is_err()
+                    || !algorithm.in_network(&problem).is_empty()
+                {
                     continue;
                 }
                 let schedule = schedule(*algorithm, &problem).unwrap();
@@ -133,7 +136,6 @@ fn check_all(sizes: impl Iterator<Item = u32>, routings: &[&str], syncs: &[Sync]
                     schedule: &schedule,
                     nodes: &nodes,
                     starts_ps: &[0],
-                    is_in_network: false,
                 };
                 for routing in routings {
                     for &sync in syncs {

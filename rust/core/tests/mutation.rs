@@ -294,6 +294,7 @@ fn by_hand(collective: Collective, rows: &[(u32, u32, u32, Op)]) -> Schedule {
         op: rows.iter().map(|row| row.3).collect(),
         depends_on: None,
         follows: None,
+        in_network: Vec::new(),
     };
     parts.build().unwrap()
 }

@@ -93,6 +93,7 @@ fn check(mut question: Question) -> u32 {
     }
     let names = |simulation| -> Vec<String> {
         let mut names: Vec<String> = report::bottlenecks(simulation)
+            .unwrap()
             .into_iter()
             .map(|u| u.name)
             .collect();

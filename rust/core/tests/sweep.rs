@@ -53,7 +53,7 @@ fn alone(question: &Question, size_bytes: Option<u64>) -> Result<Answer, Error> 
         ..question.clone()
     };
     let simulation = question.answer(None)?.simulation;
-    let bottlenecks = report::bottlenecks(&simulation);
+    let bottlenecks = report::bottlenecks(&simulation).unwrap();
     let heaviest = bottlenecks.first().filter(|usage| usage.least_ps > 0.0);
     Ok(Answer {
         time_ps: simulation.time_ps(),

@@ -38,6 +38,8 @@ const fn class_of(error: &Error) -> Class {
         Error::Plan(PlanError::Unsupported(_))
         | Error::NoAlgorithm { .. }
         | Error::NoTimeline
+        | Error::CutOff { .. }
+        | Error::BracketOfChanges
         | Error::NotInLibrary { .. }
         | Error::Routing(
             RoutingError::Unreachable { .. }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use cm_core::charge::regime;
 use cm_core::collective::Collective;
-use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, presets};
+use cm_core::fabric::{
+    Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, WHOLE_PPM, presets,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -29,6 +31,7 @@ enum Recipe {
         name: String,
         params: Vec<(String, ParamValue)>,
         degraded: Vec<(String, f64)>,
+        weighed: Vec<(String, f64)>,
     },
     Columns,
 }
@@ -55,6 +58,7 @@ impl PyFabric {
             name: name.to_owned(),
             params,
             degraded,
+            weighed: Vec::new(),
         };
         Ok(Self {
             fabric: Arc::new(fabric),
@@ -172,6 +176,10 @@ impl PyFabric {
                 links.iter().map(|link| link.latency_ps as i64),
             )?
             .bools("ordinary", links.iter().map(|link| link.ordinary).collect())?
+            .ints(
+                "weight_ppm",
+                links.iter().map(|link| link.weight_ppm.into()),
+            )?
             .done())
     }
 
@@ -181,22 +189,24 @@ impl PyFabric {
             .fabric
             .degrade(&factors)
             .map_err(|error| raise_fabric(py, error))?;
-        let recipe = match &self.recipe {
-            Recipe::Preset {
-                name,
-                params,
-                degraded,
-            } => {
-                let mut degraded = degraded.clone();
-                degraded.extend(factors.iter().cloned());
-                Recipe::Preset {
-                    name: name.clone(),
-                    params: params.clone(),
-                    degraded,
-                }
-            }
-            Recipe::Columns => Recipe::Columns,
-        };
+        let mut recipe = self.recipe.clone();
+        if let Recipe::Preset { degraded, .. } = &mut recipe {
+            degraded.extend(factors);
+        }
+        Ok(Self {
+            fabric: Arc::new(fabric),
+            recipe,
+        })
+    }
+
+    /// The same fabric whose links get other parts of the traffic.
+    fn weigh(&self, py: Python<'_>, factors: Vec<(String, f64)>) -> PyResult<Self> {
+        let fabric = self.fabric.weigh(&factors);
+        let fabric = fabric.map_err(|error| raise_fabric(py, error))?;
+        let mut recipe = self.recipe.clone();
+        if let Recipe::Preset { weighed, .. } = &mut recipe {
+            weighed.extend(factors);
+        }
         Ok(Self {
             fabric: Arc::new(fabric),
             recipe,
@@ -385,6 +395,7 @@ impl PyFabric {
                 name,
                 params,
                 degraded,
+                weighed,
             } => {
                 let dict = PyDict::new(py);
                 for (key, value) in params {
@@ -398,7 +409,9 @@ impl PyFabric {
                     py,
                     [
                         rebuild,
-                        (name, dict, degraded.clone()).into_pyobject(py)?.into_any(),
+                        (name, dict, degraded.clone(), weighed.clone())
+                            .into_pyobject(py)?
+                            .into_any(),
                     ],
                 )
             }
@@ -430,13 +443,16 @@ impl PyFabric {
         name: &str,
         params: &Bound<'_, PyDict>,
         degraded: Vec<(String, f64)>,
+        weighed: Vec<(String, f64)>,
     ) -> PyResult<Self> {
-        let fresh = Self::preset(py, name, params)?;
-        if degraded.is_empty() {
-            Ok(fresh)
-        } else {
-            fresh.degrade(py, degraded)
+        let mut fabric = Self::preset(py, name, params)?;
+        if !degraded.is_empty() {
+            fabric = fabric.degrade(py, degraded)?;
         }
+        if !weighed.is_empty() {
+            fabric = fabric.weigh(py, weighed)?;
+        }
+        Ok(fabric)
     }
 }
 
@@ -554,6 +570,7 @@ fn add_links(
         take_ints(links, "latency_ps")?,
     );
     let nominal = take_ints_if(links, "nominal_rate_Bps")?;
+    let weight = take_ints_if(links, "weight_ppm")?;
     let plane = take_ints_if(links, "plane")?;
     let kind = if links.contains("kind")? {
         Some(take_words(links, "kind")?)
@@ -595,6 +612,18 @@ fn add_links(
         );
         if let Some(nominal) = &nominal {
             link.nominal_rate_Bps = unsigned("nominal_rate_Bps", nominal[row])?;
+        }
+        if let Some(weight) = &weight {
+            link.weight_ppm = u32::try_from(unsigned("weight_ppm", weight[row])?)
+                .ok()
+                .filter(|&ppm| ppm <= 1000 * WHOLE_PPM)
+                .ok_or_else(|| {
+                    let got = weight[row];
+                    argument(
+                        py,
+                        format!("links row {row}: weight_ppm must be in 0..=1000000000, got {got}"),
+                    )
+                })?;
         }
         link.plane = plane
             .as_ref()

@@ -38,6 +38,7 @@ type Pickled = (
     (u32, u32, u32),
     (u64, u32, Vec<u64>),
     Option<TrafficTuple>,
+    Vec<(u32, u32)>,
 );
 
 /// What a schedule is for.
@@ -315,6 +316,9 @@ impl PySchedule {
                 .traffic()
                 .map(|traffic| crate::tokens::pickled(py, traffic))
                 .transpose()?,
+            (schedule.in_network().iter())
+                .map(|steps| (steps.start, steps.end))
+                .collect::<Vec<_>>(),
         );
         let columns = transfer_columns(Columns::new(py), schedule)?.done();
         let rebuild = py.get_type::<Self>().getattr("_rebuild")?;
@@ -327,7 +331,8 @@ impl PySchedule {
     /// Rebuilds a pickled schedule.
     #[staticmethod]
     fn _rebuild(py: Python<'_>, columns: &Bound<'_, PyDict>, about: Pickled) -> PyResult<Self> {
-        let ((collective, algorithm), (n_ranks, root, n_chunks), sizes, traffic) = about;
+        let ((collective, algorithm), (n_ranks, root, n_chunks), sizes, traffic, in_network) =
+            about;
         let collective = Collective::from_name(&collective).map_err(|e| raise(py, e.into()))?;
         let sizes = match sizes {
             (total_bytes, n_chunks, offsets) if offsets.is_empty() => ChunkSizes::Equal {
@@ -343,7 +348,12 @@ impl PySchedule {
             n_chunks,
             traffic: traffic.map(crate::tokens::unpickled),
         };
-        let built = parts(py, columns, shape, sizes, &algorithm)?.build();
+        let mut parts = parts(py, columns, shape, sizes, &algorithm)?;
+        parts.in_network = in_network
+            .into_iter()
+            .map(|(start, end)| start..end)
+            .collect();
+        let built = parts.build();
         let schedule = built.map_err(|error| raise(py, error.into()))?;
         Ok(Self {
             schedule: Arc::new(schedule),
@@ -490,6 +500,7 @@ fn parts(
         op: op.collect::<PyResult<Vec<_>>>()?,
         depends_on: edges(columns, "depends_on")?,
         follows: edges(columns, "follows")?,
+        in_network: Vec::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use cm_core::engine::ladder::Rung;
 use cm_core::engine::layers::Layers;
 use cm_core::error::Error;
 use cm_core::fabric::routing::{self, RoutingOptions, resolve_via};
-use cm_core::fabric::{Fabric, FabricError};
+use cm_core::fabric::{Fabric, FabricError, LinkChange, Phase};
 use cm_core::ids::{NodeId, RankId};
 use cm_core::placement::{Flow, Sync};
 use cm_core::question::{Choice, Question};
@@ -132,6 +132,18 @@ pub(crate) fn question(
     Ok(question)
 }
 
+/// Selector, share of the nominal rate and time, as `set_links` has them.
+type LinkChanges = Vec<(String, f64, u64)>;
+
+fn link_changes(changes: LinkChanges) -> Vec<LinkChange> {
+    let change = |(selector, factor, at_ps)| LinkChange {
+        selector,
+        factor,
+        at_ps,
+    };
+    changes.into_iter().map(change).collect()
+}
+
 /// Simulates one collective.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "one question has these parts")]
@@ -148,6 +160,7 @@ pub(crate) fn simulate(
     split: &str,
     start_ps: Vec<u64>,
     settings: &PySettings,
+    set_links: LinkChanges,
 ) -> PyResult<PyRun> {
     let question = question(
         py,
@@ -163,6 +176,12 @@ pub(crate) fn simulate(
         start_ps,
         settings,
     )?;
+    if !set_links.is_empty() {
+        let changes = link_changes(set_links);
+        let answer = move |cancel: &AtomicBool| question.answer_changing(&changes, Some(cancel));
+        let answered = interruptible(py, answer, None)?.map_err(|error| raise(py, error))?;
+        return Ok(PyRun::new(answered.simulation, answered.options));
+    }
     // What takes microseconds needs no thread that can be interrupted.
     if let Some(answered) = py.detach(|| question.quick_answer()) {
         let answered = answered.map_err(|error| raise(py, error))?;
@@ -180,6 +199,7 @@ pub(crate) fn simulate_jobs(
     fabric: &PyFabric,
     jobs: Vec<(Py<PySchedule>, Vec<u32>, Vec<u64>)>,
     settings: &PySettings,
+    set_links: LinkChanges,
 ) -> PyResult<PyRun> {
     let mut placed = Vec::with_capacity(jobs.len());
     let mut n_transfers = 0;
@@ -209,7 +229,8 @@ pub(crate) fn simulate_jobs(
     let (fabric, settings) = (fabric.fabric.clone(), settings.settings.clone());
     run(py, move |cancel| {
         settings.check_memory(n_transfers)?;
-        Simulation::run(fabric, Work::Jobs(placed), settings, Some(cancel))
+        let phases = fabric.phases(&link_changes(set_links))?;
+        simulated(fabric, Work::Jobs(placed), settings, phases, cancel)
     })
 }
 
@@ -248,6 +269,7 @@ pub(crate) fn simulate_flows(
     follows: Vec<Vec<u32>>,
     via: Vec<Vec<String>>,
     settings: &PySettings,
+    set_links: LinkChanges,
 ) -> PyResult<PyRun> {
     let fabric = fabric.fabric.clone();
     let (sizes, starts) = (snapshot(&size_bytes), snapshot(&start_ps));
@@ -285,8 +307,22 @@ pub(crate) fn simulate_flows(
     let settings = settings.settings.clone();
     run(py, move |cancel| {
         settings.check_memory(flows.len() as u64)?;
-        Simulation::run(fabric, Work::Flows(flows), settings, Some(cancel))
+        let phases = fabric.phases(&link_changes(set_links))?;
+        simulated(fabric, Work::Flows(flows), settings, phases, cancel)
     })
+}
+
+fn simulated(
+    fabric: Arc<Fabric>,
+    work: Work,
+    settings: Settings,
+    phases: Vec<Phase>,
+    cancel: &AtomicBool,
+) -> Result<Simulation, Error> {
+    if phases.is_empty() {
+        return Simulation::run(fabric, work, settings, Some(cancel));
+    }
+    Simulation::run_changing(fabric, work, settings, phases, Some(cancel))
 }
 
 fn run(
@@ -560,6 +596,7 @@ impl PyRun {
     /// Columns of all resources in use, most utilised first.
     fn bottlenecks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let uses = py.detach(|| report::bottlenecks(&self.simulation));
+        let uses = uses.map_err(|error| raise(py, error))?;
         Ok(Columns::new(py)
             .words("resource", uses.iter().map(|usage| &usage.name))?
             .ints("links", uses.iter().map(|usage| i64::from(usage.n_links)))?

@@ -6,9 +6,12 @@
 //! reduce-scatter is the same the other way around. All-reduce is a reduce-scatter along all axes but
 //! the last, an all-reduce along the last, and all-gathers back. `intra_first` starts inside,
 //! `inter_first` outside: an all-gather that ends inside sends m times less between groups, a
-//! reduce-scatter or all-reduce that starts inside too. Cost: the sum of its phases.
+//! reduce-scatter or all-reduce that starts inside too. Inside groups whose switches reduce, `nvls`
+//! runs too. Cost: the sum of its phases.
 //! Source: Cho et al., "Blue Connect", Systems and Machine Learning 2019; HCCL; `reference/algorithms.md`
 //! 3.13.
+
+use std::ops::Range;
 
 use super::contract::{
     About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, Unsupported, check,
@@ -59,7 +62,7 @@ static ABOUT: About = About {
             name: INTRA,
             summary: "the algorithm inside the innermost groups; by default ring",
             kind: OptionKind::Text,
-            candidates: &[Candidate::Text("direct")],
+            candidates: &[Candidate::Text("direct"), Candidate::Text("nvls")],
         },
         OptionSpec {
             name: MIDDLE,
@@ -105,8 +108,21 @@ impl Algorithm for Hierarchical {
                 only: "only where level names two levels",
             });
         }
-        for phase in grid.phases(problem) {
-            grid.algorithm(problem, phase)?;
+        let phases = grid.phases(problem);
+        let one_axis = phases.iter().all(|phase| phase.axis == phases[0].axis);
+        for phase in phases {
+            let inner = grid.algorithm(problem, phase)?;
+            let team = grid.sub_team(phase);
+            let in_network = inner.in_network(&grid.sub_problem(problem, phase, &team));
+            // Of one group it would be that algorithm itself, under another name.
+            if one_axis && !in_network.is_empty() {
+                return Err(Unsupported::OptionHere {
+                    algorithm: ABOUT.name,
+                    option: grid.option(phase),
+                    value: inner.about().name.to_owned(),
+                    only: "only where several groups have several ranks",
+                });
+            }
         }
         Ok(())
     }
@@ -148,7 +164,28 @@ impl Algorithm for Hierarchical {
         grid.phases(problem).into_iter().map(transfers_of).sum()
     }
 
+    fn in_network(&self, problem: &Problem) -> Vec<Range<u32>> {
+        let grid = Grid::checked(problem);
+        let mut base = 0;
+        let mut steps = Vec::new();
+        for phase in grid.phases(problem) {
+            let team = grid.sub_team(phase);
+            let inner = grid
+                .algorithm(problem, phase)
+                .expect("supports() has checked");
+            let sub_problem = grid.sub_problem(problem, phase, &team);
+            let own = inner.in_network(&sub_problem).into_iter();
+            steps.extend(own.map(|steps| base + steps.start..base + steps.end));
+            base += inner.n_steps(&sub_problem);
+        }
+        steps
+    }
+
     fn floor(&self, problem: &Problem) -> Floor {
+        // Where switches add up and multicast, ranks send and receive less.
+        if !self.in_network(problem).is_empty() {
+            return Floor::default();
+        }
         let grid = Grid::checked(problem);
         let floor_of = |&phase: &Phase| {
             let team = grid.sub_team(phase);
@@ -254,14 +291,13 @@ impl Grid {
         let size = first.groups[0].len();
         let (extents, ranks) = if levels.len() == 2 && last.groups[0].len() % size == 0 {
             // Groups of either level are in rank order, so the inner groups of an outer one are too.
-            let inside = |outer: &Vec<RankId>| {
-                let inner = first
-                    .groups
-                    .iter()
-                    .filter(|group| outer.contains(&group[0]));
-                inner.flatten().copied().collect::<Vec<_>>()
-            };
-            let ranks: Vec<RankId> = last.groups.iter().flat_map(inside).collect();
+            let mut group_from = vec![None; problem.n_ranks() as usize];
+            for group in &first.groups {
+                group_from[group[0].index()] = Some(group);
+            }
+            let members = last.groups.iter().flatten();
+            let inside = members.filter_map(|rank| group_from[rank.index()]);
+            let ranks: Vec<RankId> = inside.flatten().copied().collect();
             let middle = last.groups[0].len() / size;
             (vec![size, middle, last.groups.len()], ranks)
         } else {
@@ -325,30 +361,28 @@ impl Grid {
         phases
     }
 
+    /// The option that says what runs along the axis of a phase.
+    fn option(&self, phase: Phase) -> &'static str {
+        match phase.axis {
+            0 => INTRA,
+            axis if axis + 1 == self.extents.len() => INTER,
+            _ => MIDDLE,
+        }
+    }
+
     /// What runs along the axis of a phase, if it can.
     fn algorithm(
         &self,
         problem: &Problem,
         phase: Phase,
     ) -> Result<&'static dyn Algorithm, Unsupported> {
-        let option = match phase.axis {
-            0 => INTRA,
-            axis if axis + 1 == self.extents.len() => INTER,
-            _ => MIDDLE,
-        };
+        let option = self.option(phase);
         let name = problem.options.text(option).unwrap_or(DEFAULT);
         let inner = lookup(name).map_err(|error| Unsupported::Inner {
             algorithm: ABOUT.name,
             option,
             reason: error.to_string(),
         })?;
-        if inner.is_in_network() {
-            return Err(Unsupported::Inner {
-                algorithm: ABOUT.name,
-                option,
-                reason: format!("{name} runs in the switches and not between ranks"),
-            });
-        }
         let team = self.sub_team(phase);
         let fits = check(inner, &self.sub_problem(problem, phase, &team));
         fits.map_err(|error: PlanError| Unsupported::Inner {

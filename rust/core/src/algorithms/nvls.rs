@@ -9,6 +9,8 @@
 //! generation on, SHARP).
 //! Source: NVIDIA/nccl `src/transport/nvls.cc`; `reference/algorithms.md` on NVLS.
 
+use std::ops::Range;
+
 use super::contract::{About, Algorithm, CHUNKS, default_chunks};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
@@ -36,8 +38,8 @@ impl Algorithm for Nvls {
         &ABOUT
     }
 
-    fn is_in_network(&self) -> bool {
-        true
+    fn in_network(&self, problem: &Problem) -> Vec<Range<u32>> {
+        std::iter::once(0..self.n_steps(problem)).collect()
     }
 
     fn steps_formula(&self, collective: Collective) -> &'static str {

@@ -4,13 +4,20 @@ use rustc_hash::FxHashMap;
 
 use super::PS_PER_S;
 use crate::engine::number::{Ambiguity, Number, Pair};
-use crate::engine::workload::Workload;
+use crate::engine::workload::{NEVER_PS, Workload};
 
 /// How fast this schedule on these routes could be: the heaviest resource, and the longest chain
 /// of operations each served alone. `alone` has the routes of single operations; it is the workload
 /// itself unless its operations stand for several each.
+///
+/// Where links change at a time, each operation is as fast as in the best of all phases, and what a
+/// resource carries is not known before.
 pub fn route_bound_ps(workload: &Workload, alone: &Workload) -> u128 {
-    let heaviest = heaviest_resource(workload);
+    let heaviest = if workload.changes.is_empty() {
+        heaviest_resource(workload)
+    } else {
+        Pair::zero()
+    };
     let chain = critical_path(workload, alone);
     [heaviest, chain]
         .iter()
@@ -122,17 +129,37 @@ fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
         let ready = order.fold(there.add(&software[route]), |latest, &pred| {
             ambiguity.max(latest, times[pred as usize][0])
         });
-        let served = tightest[route].map_or(ready, |tightest| {
-            let capacity = routes.capacities[tightest.resource as usize];
-            let key = (workload.op_sizes[op], tightest.weight, capacity);
-            let time = alone.entry(key).or_insert_with(|| {
-                let (numerator, denominator) = workload.size(op);
-                let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
-                capacities.time(&bytes.mul_int(tightest.weight), capacity)
+        let mut fastest: Option<Pair> = None;
+        let mut nearest = None;
+        for op_routes in workload.phases() {
+            let route = op_routes[op] as usize;
+            if workload.latencies_ps[route] == NEVER_PS {
+                continue;
+            }
+            let time = tightest[route].map_or_else(Pair::zero, |tightest| {
+                let capacity = routes.capacities[tightest.resource as usize];
+                let key = (workload.op_sizes[op], tightest.weight, capacity);
+                *alone.entry(key).or_insert_with(|| {
+                    let (numerator, denominator) = workload.size(op);
+                    let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
+                    capacities.time(&bytes.mul_int(tightest.weight), capacity)
+                })
             });
-            ready.add(time)
-        });
-        let arrived = served.add(&latencies[route]);
+            if fastest
+                .as_ref()
+                .is_none_or(|fastest| ambiguity.less(&time, fastest))
+            {
+                fastest = Some(time);
+            }
+            let is_nearer =
+                |&nearest: &usize| workload.latencies_ps[route] < workload.latencies_ps[nearest];
+            if nearest.as_ref().is_none_or(is_nearer) {
+                nearest = Some(route);
+            }
+        }
+        // An operation that no phase can serve ends the run with an error of its own.
+        let served = ready.add(&fastest.unwrap_or_else(Pair::zero));
+        let arrived = nearest.map_or(served, |route| served.add(&latencies[route]));
         times[op] = [served, arrived];
         last = ambiguity.max(last, arrived);
     }

@@ -6,7 +6,7 @@
 use super::certificate::{Certificate, Recorder};
 use super::fluid::{EngineError, Limits, run};
 use super::number::{Ambiguity, Extended, Number, Pair, Rational};
-use super::observer::{Unobserved, Usage};
+use super::observer::{Served, Unobserved, Usage};
 use super::timeline::Timeline;
 use super::workload::Workload;
 
@@ -231,7 +231,7 @@ fn last_arrival<N: Number>(
     let mut last: Option<N> = None;
     let mut floor = 0.0;
     for op in ops {
-        let latency = workload.latencies_ps[workload.op_routes[op] as usize] as f64;
+        let latency = timeline.latency_ps(workload, op) as f64;
         // Rounding of the sum stays far below the slack of one part in 10^15.
         if (timeline.served[op].upper() + latency) * (1.0 + 1e-15) < floor {
             continue;
@@ -281,6 +281,23 @@ pub fn busy_ps(workload: &Workload, limits: Limits, rung: Rung) -> Result<Vec<f6
         let mut usage = Usage::<N>::new(workload);
         run::<N>(workload, limits, &mut usage)?;
         Ok(usage.busy.iter().map(Number::value).collect())
+    }
+    match rung {
+        Rung::Pair => observed::<Pair>(workload, limits),
+        Rung::Extended => observed::<Extended>(workload, limits),
+        Rung::Rational => observed::<Rational>(workload, limits),
+    }
+}
+
+/// How long each resource needs at full rate for what it served, in picoseconds, by a repeat
+/// likewise.
+pub fn served_ps(workload: &Workload, limits: Limits, rung: Rung) -> Result<Vec<f64>, EngineError> {
+    fn observed<N: Number>(workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
+        let mut served = Served::<N>::new(workload);
+        run::<N>(workload, limits, &mut served)?;
+        let work = served.work.iter().zip(&workload.capacities);
+        let least = work.map(|(work, &capacity)| work.value() / capacity as f64);
+        Ok(least.collect())
     }
     match rung {
         Rung::Pair => observed::<Pair>(workload, limits),

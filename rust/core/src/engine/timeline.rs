@@ -10,6 +10,8 @@ pub struct Timeline<N> {
     pub released: Vec<N>,
     /// When each operation's last byte was served.
     pub served: Vec<N>,
+    /// The route that each operation's last byte took; empty where routes never change.
+    pub served_on: Vec<u32>,
     /// Events processed.
     pub n_events: u64,
     /// Comparisons that this rung could not decide.
@@ -21,9 +23,15 @@ pub struct Timeline<N> {
 pub struct Straddles;
 
 impl<N: Number> Timeline<N> {
+    /// How long the last byte of an operation was under way.
+    pub fn latency_ps(&self, workload: &Workload, op: usize) -> u64 {
+        let route = self.served_on.get(op).unwrap_or(&workload.op_routes[op]);
+        workload.latencies_ps[*route as usize]
+    }
+
     /// When the last byte of an operation arrived.
     pub fn arrived(&self, workload: &Workload, op: usize) -> N {
-        let latency = workload.latencies_ps[workload.op_routes[op] as usize];
+        let latency = self.latency_ps(workload, op);
         if latency == 0 {
             return self.served[op].clone();
         }

@@ -35,6 +35,9 @@ pub enum WorkloadError {
 /// Denominators of shares stay below this, so weighted sums over 2^20 flows fit in 64 bits.
 pub(super) const MAX_SCALE: u64 = 1 << 40;
 
+/// Bytes per second times picoseconds: sizes in bytes are scaled by this many ps per second.
+pub const PS_PER_S: u128 = 1_000_000_000_000;
+
 /// One resource of a route: a flow at rate x loads it with `weight * x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Incidence {
@@ -46,6 +49,22 @@ pub struct Incidence {
 
 /// The route of an operation that loads nothing (a join, a rank's own copy without a limit).
 pub const NO_ROUTE: u32 = 0;
+
+/// The latency of a route that does not exist for now: no live path joins its ends.
+pub const NEVER_PS: u64 = u64::MAX;
+
+/// A moment from which on operations have other routes: links have failed, slowed down or recovered.
+///
+/// What an operation under way has left to serve then goes on along its new route. An operation that
+/// is through at that very moment was served on the old one, and one that is released then takes the
+/// new one. The time between two changes is a *phase*.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at_ps: u64,
+    /// Route per operation from then on.
+    pub op_routes: Vec<u32>,
+}
 
 /// Operations on resources; valid once built.
 #[derive(Debug, Clone)]
@@ -60,8 +79,10 @@ pub struct Workload {
     pub latencies_ps: Vec<u64>,
     /// Software cost of each route's operations, paid after the data has arrived.
     pub software_ps: Vec<u64>,
-    /// Route per operation.
+    /// Route per operation, until the first change.
     pub op_routes: Vec<u32>,
+    /// Later routes, by ascending times.
+    pub changes: Vec<Change>,
     /// Index into `sizes` per operation.
     pub op_sizes: Vec<u32>,
     /// Distinct sizes in bytes, as exact fractions.
@@ -78,6 +99,24 @@ impl Workload {
     /// Number of operations.
     pub fn n_ops(&self) -> usize {
         self.op_routes.len()
+    }
+
+    /// Phases: one more than changes.
+    pub fn n_phases(&self) -> usize {
+        self.changes.len() + 1
+    }
+
+    /// Route per operation in one phase.
+    pub fn routes_in(&self, phase: usize) -> &[u32] {
+        match phase.checked_sub(1) {
+            None => &self.op_routes,
+            Some(change) => &self.changes[change].op_routes,
+        }
+    }
+
+    /// Routes per operation, phase by phase.
+    pub fn phases(&self) -> impl Iterator<Item = &[u32]> {
+        (0..self.n_phases()).map(|phase| self.routes_in(phase))
     }
 
     /// The start time of an operation.
@@ -167,6 +206,7 @@ pub struct WorkloadBuilder {
     latencies_ps: Vec<u64>,
     software_ps: Vec<u64>,
     op_routes: Vec<u32>,
+    changes: Vec<Change>,
     op_sizes: Vec<u32>,
     sizes: Vec<(u128, u64)>,
     size_index: rustc_hash::FxHashMap<(u128, u64), u32>,
@@ -183,6 +223,7 @@ impl Default for WorkloadBuilder {
             latencies_ps: Vec::new(),
             software_ps: Vec::new(),
             op_routes: Vec::new(),
+            changes: Vec::new(),
             op_sizes: Vec::new(),
             sizes: Vec::new(),
             size_index: rustc_hash::FxHashMap::default(),
@@ -250,13 +291,27 @@ impl WorkloadBuilder {
         op as u32
     }
 
+    /// Gives all operations other routes from `at_ps` on, later than any change before.
+    pub fn change(&mut self, at_ps: u64, op_routes: Vec<u32>) {
+        self.changes.push(Change { at_ps, op_routes });
+    }
+
     /// The next operation's index.
     pub fn n_ops(&self) -> u32 {
         self.op_routes.len() as u32
     }
 
     /// Scales the rows to integers and checks that the edges form no cycle.
+    ///
+    /// # Panics
+    /// If a change has more or fewer routes than there are operations, or does not come after the
+    /// one before.
     pub fn build(self) -> Result<Workload, WorkloadError> {
+        let n_ops = self.op_routes.len();
+        let whole = |change: &Change| change.op_routes.len() == n_ops;
+        assert!(self.changes.iter().all(whole), "a route per operation");
+        let ascends = |two: &[Change]| two[0].at_ps < two[1].at_ps;
+        assert!(self.changes.windows(2).all(ascends), "changes by time");
         let mut scales = vec![1u64; self.rates_bps.len()];
         for &(resource, _, denominator) in self.shares.parts().1 {
             let scale = &mut scales[resource as usize];
@@ -290,6 +345,7 @@ impl WorkloadBuilder {
             latencies_ps: self.latencies_ps,
             software_ps: self.software_ps,
             op_routes: self.op_routes,
+            changes: self.changes,
             op_sizes: self.op_sizes,
             sizes: self.sizes,
             starts_ps: self.starts_ps,

@@ -29,22 +29,82 @@ impl Automorphism {
         from: &[NodeId],
         to: &[NodeId],
     ) -> Option<Self> {
-        let attributes = attributes(fabric, bundles);
-        let ends = |nodes: &[NodeId]| -> Option<Vec<ClassId>> {
-            let alone = |node: &NodeId| {
-                let class = bundles.class(*node);
-                (bundles.members(class).len() == 1).then_some(class)
-            };
-            nodes.iter().map(alone).collect()
-        };
-        let (from, to) = (ends(from)?, ends(to)?);
-        let image = guess(fabric, bundles, &attributes, &from, &to)?;
-        prove(fabric, bundles, &attributes, &image)
+        AutomorphismSearch::new(fabric, bundles)?.extending(from, to)
     }
 
     /// The image of a bundle.
     pub fn bundle(&self, bundle: BundleId) -> BundleId {
         self.image[bundle.index()]
+    }
+}
+
+/// The search for automorphisms of a fabric, and what all of them need.
+#[derive(Debug)]
+pub struct AutomorphismSearch<'a> {
+    fabric: &'a Fabric,
+    bundles: &'a Bundles,
+    /// Per bundle.
+    attributes: Vec<u32>,
+    /// By ends and attributes.
+    known: FxHashMap<(ClassId, ClassId, u32), BundleId>,
+}
+
+impl<'a> AutomorphismSearch<'a> {
+    /// `None` if there are bundles that nothing tells apart.
+    pub fn new(fabric: &'a Fabric, bundles: &'a Bundles) -> Option<Self> {
+        let attributes = attributes(fabric, bundles);
+        let all = bundles.bundles().iter().zip(&attributes).enumerate();
+        let ends = all.map(|(id, (bundle, &attributes))| {
+            let key = (bundle.src, bundle.dst, attributes);
+            (key, BundleId::from_index(id))
+        });
+        let known: FxHashMap<_, _> = ends.collect();
+        let is_each_known = known.len() == bundles.bundles().len();
+        is_each_known.then_some(Self {
+            fabric,
+            bundles,
+            attributes,
+            known,
+        })
+    }
+
+    /// As [`Automorphism::extending`].
+    pub fn extending(&self, from: &[NodeId], to: &[NodeId]) -> Option<Automorphism> {
+        let ends = |nodes: &[NodeId]| -> Option<Vec<ClassId>> {
+            let alone = |node: &NodeId| {
+                let class = self.bundles.class(*node);
+                (self.bundles.members(class).len() == 1).then_some(class)
+            };
+            nodes.iter().map(alone).collect()
+        };
+        let (from, to) = (ends(from)?, ends(to)?);
+        let image = guess(self.fabric, self.bundles, &self.attributes, &from, &to)?;
+        self.prove(&image)
+    }
+
+    /// The images of the bundles, if the images of the classes make an automorphism.
+    fn prove(&self, image: &[ClassId]) -> Option<Automorphism> {
+        let kind_of = |class| kind(self.fabric, self.bundles, class);
+        let mut taken = vec![false; image.len()];
+        for (class, &other) in image.iter().enumerate() {
+            let same = kind_of(ClassId::from_index(class)) == kind_of(other);
+            if !same || std::mem::replace(&mut taken[other.index()], true) {
+                return None;
+            }
+        }
+        // Bundles of the same ends differ in their attributes, so that different ones have
+        // different images; equally many there are, so every bundle is an image.
+        let all = self.bundles.bundles().iter().zip(&self.attributes);
+        let images = all.map(|(bundle, &attributes)| {
+            let key = (
+                image[bundle.src.index()],
+                image[bundle.dst.index()],
+                attributes,
+            );
+            self.known.get(&key).copied()
+        });
+        let image = images.collect::<Option<Vec<BundleId>>>()?;
+        Some(Automorphism { image })
     }
 }
 
@@ -54,6 +114,7 @@ fn attributes(fabric: &Fabric, bundles: &Bundles) -> Vec<u32> {
     let numbers = bundles.bundles().iter().map(|bundle: &Bundle| {
         let link = fabric.link(bundle.representative);
         let rates = (link.nominal_rate_Bps, link.rate_Bps, bundle.n_links);
+        let rates = (rates, link.weight_ppm);
         let next = known.len() as u32;
         let key = (link.kind, rates, link.latency_ps, link.ordinary);
         *known.entry(key).or_insert(next)
@@ -121,6 +182,15 @@ fn guess(
     loop {
         here = round(bundles, attributes, &here);
         there = round(bundles, attributes, &there);
+        // Colors that add up to something else are others.
+        let sum = |colors: &[u64]| {
+            colors
+                .iter()
+                .fold(0u64, |sum, &color| sum.wrapping_add(color))
+        };
+        if sum(&here) != sum(&there) {
+            return None;
+        }
         let n_now = n_colors(&here);
         if n_now <= n_before {
             break;
@@ -141,44 +211,6 @@ fn guess(
     }
     let holds = from.iter().zip(to).all(|(a, b)| image[a.index()] == *b);
     holds.then_some(image)
-}
-
-/// The images of the bundles, if the images of the classes make an automorphism.
-fn prove(
-    fabric: &Fabric,
-    bundles: &Bundles,
-    attributes: &[u32],
-    image: &[ClassId],
-) -> Option<Automorphism> {
-    let mut taken = vec![false; image.len()];
-    for (class, &other) in image.iter().enumerate() {
-        let same =
-            kind(fabric, bundles, ClassId::from_index(class)) == kind(fabric, bundles, other);
-        if !same || std::mem::replace(&mut taken[other.index()], true) {
-            return None;
-        }
-    }
-    let ends = |bundle: &Bundle| (bundle.src, bundle.dst);
-    let all = || bundles.bundles().iter().zip(attributes);
-    let known: FxHashMap<(ClassId, ClassId, u32), BundleId> = all()
-        .enumerate()
-        .map(|(id, (bundle, &attributes))| {
-            let (src, dst) = ends(bundle);
-            ((src, dst, attributes), BundleId::from_index(id))
-        })
-        .collect();
-    // Bundles of the same ends differ in their attributes, so that different ones have different
-    // images; equally many there are, so every bundle is an image.
-    if known.len() != bundles.bundles().len() {
-        return None;
-    }
-    let images = all().map(|(bundle, &attributes)| {
-        let (src, dst) = ends(bundle);
-        let key = (image[src.index()], image[dst.index()], attributes);
-        known.get(&key).copied()
-    });
-    let image = images.collect::<Option<Vec<BundleId>>>()?;
-    Some(Automorphism { image })
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Bundles: links that always carry equal loads, merged without loss.
 //!
 //! The nodes are partitioned equitably (see `refine`): any two nodes of a class have, for every
-//! class and all attributes (kind, nominal rate, live rate, latency, ordinary), equally many links
+//! class and all attributes (kind, nominal rate, live rate, weight, latency, ordinary), equally many links
 //! to it and from it. A bundle is all links with the same attributes from one class to another.
 //!
 //! Why spraying may work on bundles: a route starts and ends at nodes that are alone in their
 //! class. Equally many walks of each length lead from any member of a class to such a node, so all
 //! members are equally many hops from the destination. Let, by induction along the hops, all
 //! members of each class at a distance carry the same part of the flow. Each divides it over the
-//! same multiset of nominal rates towards the same classes, so all links of a bundle carry the
+//! same multiset of weighed nominal rates towards the same classes, so all links of a bundle carry the
 //! same part; and each member of a class one hop nearer is entered by the same multiset of links,
 //! so its part is again that of its fellows. Live rates being equal too, all links of a bundle are
 //! equally loaded whatever mix of sprayed flows there is, and one resource of their total live
@@ -21,6 +21,7 @@ use super::element::NodeKind;
 use super::graph::Fabric;
 use super::refine;
 use super::routing::Toward;
+use super::weigh;
 use crate::csr::Csr;
 use crate::ids::{BundleId, ClassId, LinkId, NodeId};
 
@@ -46,8 +47,12 @@ pub struct Hop {
     pub bundle: BundleId,
     /// The class at its other end.
     pub other: ClassId,
-    /// Total nominal rate of its links, in B/s: the routing weight.
+    /// Total nominal rate of its links, in B/s.
     pub nominal_Bps: u64,
+    /// What spraying weighs: in proportion to the nominal rate times the weight of its links.
+    pub weight: u64,
+    /// The weight of each of its links, in millionths.
+    pub weight_ppm: u32,
     /// Latency of each of its links, in ps.
     pub latency_ps: u64,
     /// The plane of its first link; merging does not look at planes.
@@ -105,16 +110,17 @@ impl Bundles {
             .rows()
             .map(|row| bundle(fabric, &class_of, row))
             .collect();
+        let unit = weigh::weight_unit(fabric);
         let kinds: Vec<NodeKind> = members.rows().map(|row| fabric.node(row[0]).kind).collect();
-        let out = usable_hops(fabric, &bundles, n_classes, |bundle| {
+        let out = usable_hops(fabric, &bundles, unit, n_classes, |bundle| {
             (bundle.src, bundle.dst)
         });
-        let inward = usable_hops(fabric, &bundles, n_classes, |bundle| {
+        let inward = usable_hops(fabric, &bundles, unit, n_classes, |bundle| {
             (bundle.dst, bundle.src)
         });
         let indexed = bundles.iter().enumerate();
         let hops = indexed
-            .map(|(index, bundle)| hop(fabric, index, bundle, bundle.dst))
+            .map(|(index, bundle)| hop(fabric, index, bundle, unit, bundle.dst))
             .collect();
         let keep = |wanted: fn(NodeKind) -> bool| {
             let mut kept = Csr::with_capacity(n_classes, out.n_items());
@@ -216,11 +222,11 @@ impl Bundles {
     }
 }
 
-/// A dense id per link for (kind, rates, latency, ordinary), in order of first appearance.
+/// A dense id per link for (kind, rates, weight, latency, ordinary), in order of first appearance.
 fn attributes(fabric: &Fabric) -> Vec<u32> {
     let mut known = FxHashMap::default();
     let ids = fabric.links().iter().map(|link| {
-        let rates = (link.nominal_rate_Bps, link.rate_Bps);
+        let rates = (link.nominal_rate_Bps, link.rate_Bps, link.weight_ppm);
         let next = known.len() as u32;
         let key = (link.kind, rates, link.latency_ps, link.ordinary);
         *known.entry(key).or_insert(next)
@@ -255,12 +261,14 @@ fn bundle(fabric: &Fabric, class_of: &[ClassId], links: &[LinkId]) -> Bundle {
 }
 
 /// A bundle as seen from one end, the other end being this class.
-fn hop(fabric: &Fabric, index: usize, bundle: &Bundle, other: ClassId) -> Hop {
+fn hop(fabric: &Fabric, index: usize, bundle: &Bundle, unit: u128, other: ClassId) -> Hop {
     let link = fabric.link(bundle.representative);
     Hop {
         bundle: BundleId::from_index(index),
         other,
         nominal_Bps: link.nominal_rate_Bps * u64::from(bundle.n_links),
+        weight: weigh::weight(link, unit) * u64::from(bundle.n_links),
+        weight_ppm: link.weight_ppm,
         latency_ps: link.latency_ps,
         plane: link.plane,
     }
@@ -270,6 +278,7 @@ fn hop(fabric: &Fabric, index: usize, bundle: &Bundle, other: ClassId) -> Hop {
 fn usable_hops(
     fabric: &Fabric,
     bundles: &[Bundle],
+    unit: u128,
     n_classes: usize,
     ends: impl Fn(&Bundle) -> (ClassId, ClassId),
 ) -> Csr<Hop> {
@@ -277,7 +286,7 @@ fn usable_hops(
     for (index, bundle) in bundles.iter().enumerate() {
         if fabric.link(bundle.representative).is_usable() {
             let (here, other) = ends(bundle);
-            at.push((here, hop(fabric, index, bundle, other)));
+            at.push((here, hop(fabric, index, bundle, unit, other)));
         }
     }
     at.sort_unstable_by_key(|(here, hop)| (*here, hop.other, hop.bundle));

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::element::WHOLE_PPM;
 use super::graph::Content;
 
 /// Changes whenever the byte string means something else.
@@ -46,6 +47,13 @@ pub(super) fn of(content: &Content) -> String {
     let in_network = content.in_network.iter().enumerate();
     for (node, _) in in_network.filter(|(_, in_network)| **in_network) {
         push_u64(&mut bytes, node as u64);
+    }
+    for (index, link) in content.links.iter().enumerate() {
+        if link.weight_ppm != WHOLE_PPM {
+            push_text(&mut bytes, "weight");
+            push_u64(&mut bytes, index as u64);
+            push_u64(&mut bytes, link.weight_ppm.into());
+        }
     }
     if let Some(calibration) = &content.calibration {
         push_text(&mut bytes, &calibration.canonical());

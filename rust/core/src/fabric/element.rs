@@ -75,7 +75,13 @@ pub struct Link {
     pub latency_ps: u64,
     /// False for links that only pinned routes use (the RDMA and VPC planes of CM384).
     pub ordinary: bool,
+    /// How much of its share of traffic routing gives it, in millionths; 0 is a link that only pinned
+    /// routes use.
+    pub weight_ppm: u32,
 }
+
+/// The weight of a link that gets the whole share of its nominal rate.
+pub const WHOLE_PPM: u32 = 1_000_000;
 
 impl Link {
     /// A healthy ordinary link outside any plane.
@@ -89,11 +95,12 @@ impl Link {
             rate_Bps,
             latency_ps,
             ordinary: true,
+            weight_ppm: WHOLE_PPM,
         }
     }
 
-    /// Whether routes may use it: ordinary and not failed.
+    /// Whether routes may use it: ordinary, not failed and of some weight.
     pub fn is_usable(&self) -> bool {
-        self.ordinary && self.rate_Bps > 0
+        self.ordinary && self.rate_Bps > 0 && self.weight_ppm > 0
     }
 }

@@ -11,6 +11,26 @@ pub enum FabricError {
     /// A calibration with a number outside its range.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
+    /// A weight that routing cannot have.
+    #[error(
+        "weight {factor} of '{selector}' is not allowed: weights are 0, or a millionth to 1000, and so \
+         are their products"
+    )]
+    BadWeight {
+        /// The selector.
+        selector: String,
+        /// The factor.
+        factor: f64,
+    },
+    /// Weights without a common unit.
+    #[error(
+        "nominal rates times weights add up to {total} of their common units, above 2^64; round the \
+         weights so that their ratios are simpler"
+    )]
+    WeightsTooFine {
+        /// The sum.
+        total: u128,
+    },
     /// No endpoint among the nodes.
     #[error("a fabric needs at least one endpoint, got {n_nodes} nodes and no endpoint")]
     NoEndpoint {

@@ -3,7 +3,8 @@
 //! A pattern with "->" is matched against link names, side by side (no name holds "->", so this
 //! is the same as matching the whole). Any other is matched against node names and means every
 //! link that touches such a node. A name that exists is always meant literally. "plane:3" means all
-//! links of a plane, and "node:3", or another level, all that touch a node of that container.
+//! links of a plane, "kind:ub" all of a kind, and "node:3", or another level, all that touch a node of
+//! that container.
 
 use super::error::FabricError;
 use super::glob;
@@ -20,6 +21,11 @@ impl Fabric {
         let Some((from, to)) = selector.split_once("->") else {
             if let Some(("plane", number)) = self.numbered(selector) {
                 return self.select_plane(selector, number);
+            }
+            if let Some(name) = selector.strip_prefix("kind:")
+                && self.node_by_name(selector).is_none()
+            {
+                return self.select_kind(selector, name);
             }
             let nodes = self.select_nodes(selector)?;
             let touches = |id: &LinkId| {
@@ -52,6 +58,21 @@ impl Fabric {
         self.node_by_name(selector)
             .is_none()
             .then_some((word, number))
+    }
+
+    fn select_kind(&self, selector: &str, name: &str) -> Result<Vec<LinkId>, FabricError> {
+        let links = (0..self.links().len()).map(LinkId::from_index);
+        let is_it = |id: &LinkId| self.kind_name(self.link(*id).kind) == name;
+        let chosen: Vec<LinkId> = links.filter(is_it).collect();
+        if chosen.is_empty() {
+            let kinds = self.links().iter().map(|link| self.kind_name(link.kind));
+            let mut kinds: Vec<&str> = kinds.collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            let hint = format!("kinds: {}", kinds.join(", "));
+            return Err(unknown(selector, "link", hint));
+        }
+        Ok(chosen)
     }
 
     fn select_plane(&self, selector: &str, plane: u32) -> Result<Vec<LinkId>, FabricError> {

@@ -6,9 +6,11 @@
 //! rank enter a step when all messages of its previous step have arrived (the rendezvous oracle),
 //! `Barrier` when everybody's have (the bulk-synchronous oracle).
 
+mod changes;
 mod orbits;
 mod tree;
 
+pub use changes::Changed;
 pub use orbits::{FabricOrbits, place_orbits};
 
 use std::collections::BTreeMap;
@@ -17,10 +19,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::engine::workload::{NO_ROUTE, Workload, WorkloadBuilder, WorkloadError};
-use crate::fabric::routing::{Network, Route, Routing, RoutingError, pinned};
+use crate::fabric::routing::{Network, Route, Routing, RoutingError};
 use crate::fabric::{Bundles, Fabric};
 use crate::ids::{BundleId, NodeId, RankId};
-use crate::schedule::{Op, Schedule};
+use crate::schedule::Schedule;
 
 /// What holds a rank's next step back beside its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,8 +66,6 @@ pub struct Job<'a> {
     pub nodes: &'a [NodeId],
     /// Start time of each rank, or one for all.
     pub starts_ps: &'a [u64],
-    /// Whether switches do its reductions and multicasts.
-    pub is_in_network: bool,
 }
 
 impl Job<'_> {
@@ -112,6 +112,8 @@ pub struct Placement {
     pub workload: Workload,
     /// What each resource is.
     pub resources: Vec<Resource>,
+    /// First resource of each phase after the first, where links change at a time.
+    pub phase_starts: Vec<u32>,
     /// Operation of each transfer, job by job.
     pub op_of_transfer: Vec<Vec<u32>>,
     /// Where operations and resources stand for orbits: these, and the routes of single
@@ -125,6 +127,12 @@ impl Placement {
         self.orbits
             .as_ref()
             .map_or(&self.workload, |orbits| &orbits.1)
+    }
+
+    /// The phase whose links a resource is made of.
+    pub fn phase(&self, resource: usize) -> usize {
+        let starts = &self.phase_starts;
+        starts.partition_point(|&start| start as usize <= resource)
     }
 
     /// The resources that one of the workload stands for, which all have its load.
@@ -169,10 +177,13 @@ pub fn bundles_for<'f>(
 /// Turns routes into workload routes, each distinct one once.
 struct Router<'a> {
     fabric: &'a Fabric,
-    network: &'a Network<'a>,
+    network: Network<'a>,
     routing: &'a dyn Routing,
     builder: WorkloadBuilder,
     resources: Vec<Resource>,
+    phase_starts: Vec<u32>,
+    /// The route of pairs that no live path joins; none where they are an error.
+    gap: Option<u32>,
     resource_of_bundle: FxHashMap<u32, u32>,
     resource_of_reduction: FxHashMap<u32, u32>,
     route_of: FxHashMap<(u32, u32, bool, u64), u32>,
@@ -180,13 +191,15 @@ struct Router<'a> {
 }
 
 impl<'a> Router<'a> {
-    fn new(fabric: &'a Fabric, network: &'a Network<'a>, routing: &'a dyn Routing) -> Self {
+    fn new(fabric: &'a Fabric, network: &Network<'a>, routing: &'a dyn Routing) -> Self {
         Self {
             fabric,
-            network,
+            network: *network,
             routing,
             builder: WorkloadBuilder::default(),
             resources: Vec::new(),
+            phase_starts: Vec::new(),
+            gap: None,
             resource_of_bundle: FxHashMap::default(),
             resource_of_reduction: FxHashMap::default(),
             route_of: FxHashMap::default(),
@@ -208,8 +221,8 @@ impl<'a> Router<'a> {
         if let Some(&route) = self.route_of.get(&key) {
             return Ok(route);
         }
-        let route = self.routing.route(self.network, src, dst, occurrence)?;
-        let route = self.add(&route, reduces.then_some(dst));
+        let route = self.routing.route(&self.network, src, dst, occurrence);
+        let route = self.add_or_gap(route, reduces.then_some(dst))?;
         self.route_of.insert(key, route);
         Ok(route)
     }
@@ -225,6 +238,17 @@ impl<'a> Router<'a> {
         }
         self.builder
             .route(shares, route.latency_ps, self.fabric.software_ps())
+    }
+
+    /// What has been placed.
+    fn placement(self, op_of_transfer: Vec<Vec<u32>>) -> Result<Placement, PlacementError> {
+        Ok(Placement {
+            workload: self.builder.build()?,
+            resources: self.resources,
+            phase_starts: self.phase_starts,
+            op_of_transfer,
+            orbits: None,
+        })
     }
 
     fn links(&mut self, bundle: BundleId) -> u32 {
@@ -255,7 +279,22 @@ pub fn place(
     sync: Sync,
     jobs: &[Job],
 ) -> Result<Placement, PlacementError> {
+    place_changing(fabric, network, routing, sync, jobs, &[])
+}
+
+/// Places jobs on a fabric whose links change at times that ascend from above 0.
+pub fn place_changing<'a>(
+    fabric: &'a Fabric,
+    network: &Network<'a>,
+    routing: &'a dyn Routing,
+    sync: Sync,
+    jobs: &[Job],
+    changes: &[Changed<'a>],
+) -> Result<Placement, PlacementError> {
     let mut router = Router::new(fabric, network, routing);
+    if !changes.is_empty() {
+        router.allow_gaps();
+    }
     let total = |edges: fn(&Schedule) -> usize| jobs.iter().map(|job| edges(job.schedule)).sum();
     router.builder.reserve(
         total(Schedule::len),
@@ -264,19 +303,14 @@ pub fn place(
     );
     let mut op_of_transfer = Vec::with_capacity(jobs.len());
     for job in jobs {
-        op_of_transfer.push(if job.is_in_network {
+        op_of_transfer.push(if job.schedule.is_in_network() {
             tree::place_job(&mut router, sync, job)?
         } else {
             place_job(&mut router, sync, job)?
         });
     }
-    let workload = router.builder.build()?;
-    Ok(Placement {
-        workload,
-        resources: router.resources,
-        op_of_transfer,
-        orbits: None,
-    })
+    router.change_jobs(changes, jobs, &op_of_transfer)?;
+    router.placement(op_of_transfer)
 }
 
 fn place_job(router: &mut Router, sync: Sync, job: &Job) -> Result<Vec<u32>, PlacementError> {
@@ -284,34 +318,41 @@ fn place_job(router: &mut Router, sync: Sync, job: &Job) -> Result<Vec<u32>, Pla
     let mut ops: Vec<u32> = Vec::with_capacity(schedule.len());
     let mut joins = Joins::new(sync, job.nodes.len());
     for transfer in 0..schedule.len() {
-        let (src, dst) = (
-            schedule.src()[transfer].index(),
-            schedule.dst()[transfer].index(),
-        );
-        let op = schedule.op()[transfer];
-        let route = if op == Op::Local {
-            local_route(router, job.nodes[dst])
-        } else {
-            router.route(job.nodes[src], job.nodes[dst], op == Op::Reduce)?
-        };
-        let held_by = joins.before(&mut router.builder, schedule.step()[transfer], src, dst);
-        let here = |&pred: &u32| ops[pred as usize];
-        let placed = router.builder.op(
-            route,
-            schedule.size_of(transfer),
-            job.start_ps(src),
-            schedule
-                .depends_on()
-                .row(transfer)
-                .iter()
-                .map(here)
-                .chain(held_by),
-            schedule.follows().row(transfer).iter().map(here),
-        );
-        joins.after(placed, src, dst);
-        ops.push(placed);
+        ops.push(place_transfer(router, &mut joins, job, transfer, &ops)?);
     }
     Ok(ops)
+}
+
+/// Places one transfer whose predecessors have been placed as `ops`.
+fn place_transfer(
+    router: &mut Router,
+    joins: &mut Joins,
+    job: &Job,
+    transfer: usize,
+    ops: &[u32],
+) -> Result<u32, PlacementError> {
+    let schedule = job.schedule;
+    let (src, dst) = (
+        schedule.src()[transfer].index(),
+        schedule.dst()[transfer].index(),
+    );
+    let route = changes::job_route(router, job, transfer)?;
+    let held_by = joins.before(&mut router.builder, schedule.step()[transfer], src, dst);
+    let here = |&pred: &u32| ops[pred as usize];
+    let placed = router.builder.op(
+        route,
+        schedule.size_of(transfer),
+        job.start_ps(src),
+        schedule
+            .depends_on()
+            .row(transfer)
+            .iter()
+            .map(here)
+            .chain(held_by),
+        schedule.follows().row(transfer).iter().map(here),
+    );
+    joins.after(placed, src, dst);
+    Ok(placed)
 }
 
 /// A rank's own copy or reduction passes through its reduction unit, if that has a limit.
@@ -408,17 +449,24 @@ pub fn place_flows(
     routing: &dyn Routing,
     flows: &[Flow],
 ) -> Result<Placement, PlacementError> {
+    place_changing_flows(fabric, network, routing, flows, &[])
+}
+
+/// Places flows of their own on a fabric whose links change at times that ascend from above 0.
+pub fn place_changing_flows<'a>(
+    fabric: &'a Fabric,
+    network: &Network<'a>,
+    routing: &'a dyn Routing,
+    flows: &[Flow],
+    changes: &[Changed<'a>],
+) -> Result<Placement, PlacementError> {
     let mut router = Router::new(fabric, network, routing);
+    if !changes.is_empty() {
+        router.allow_gaps();
+    }
     let mut ops = Vec::with_capacity(flows.len());
     for flow in flows {
-        let route = if flow.src == flow.dst {
-            NO_ROUTE
-        } else if flow.via.is_empty() {
-            router.route(flow.src, flow.dst, false)?
-        } else {
-            let route = pinned(network, flow.src, flow.dst, &flow.via)?;
-            router.add(&route, None)
-        };
+        let route = changes::flow_route(&mut router, flow)?;
         ops.push(router.builder.op(
             route,
             (u128::from(flow.size_bytes), 1),
@@ -427,11 +475,6 @@ pub fn place_flows(
             flow.follows.iter().copied(),
         ));
     }
-    let workload = router.builder.build()?;
-    Ok(Placement {
-        workload,
-        resources: router.resources,
-        op_of_transfer: vec![ops],
-        orbits: None,
-    })
+    router.change_flows(changes, flows)?;
+    router.placement(vec![ops])
 }

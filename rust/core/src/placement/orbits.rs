@@ -7,6 +7,7 @@
 //! `engine/symmetry/quotient.rs`), so one operation of that weight on one resource of B's
 //! capacity has the times of all.
 
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
@@ -15,7 +16,7 @@ use super::{Placement, PlacementError, Resource};
 use crate::csr::Csr;
 use crate::engine::workload::{NO_ROUTE, WorkloadBuilder};
 use crate::fabric::routing::{Network, Routing, Share};
-use crate::fabric::{Automorphism, Bundles, Fabric};
+use crate::fabric::{Automorphism, AutomorphismSearch, Bundles, Fabric};
 use crate::ids::{BundleId, NodeId, RankId};
 use crate::schedule::symmetry::{Axis, Group, Symmetry};
 use crate::schedule::{Op, Schedule};
@@ -56,10 +57,12 @@ impl FabricOrbits {
         let mut guard = kept.try_lock().ok();
         let known = guard.as_deref_mut().unwrap_or(&mut own);
         let axes = &mut known.axes;
+        let search = OnceCell::new();
         let group = symmetry.group(n_ranks, grid, |axis| {
             let found = axes.entry(axis).or_insert_with(|| {
                 let group = Group::new(n_ranks, vec![axis]);
-                extensions(fabric, bundles, nodes, &group).map(Arc::new)
+                let search = search.get_or_init(|| AutomorphismSearch::new(fabric, bundles));
+                extensions(search.as_ref()?, nodes, &group).map(Arc::new)
             });
             found.is_some()
         })?;
@@ -143,8 +146,7 @@ fn find(root: &mut [u32], mut element: u32) -> u32 {
 
 /// Automorphisms that move the ranks' nodes as the generators of a group move the ranks.
 fn extensions(
-    fabric: &Fabric,
-    bundles: &Bundles,
+    search: &AutomorphismSearch,
     nodes: &[NodeId],
     group: &Group,
 ) -> Option<Vec<Automorphism>> {
@@ -153,7 +155,7 @@ fn extensions(
         let images: Vec<NodeId> = ranks
             .map(|rank| nodes[group.turned(rank, element).index()])
             .collect();
-        Automorphism::extending(fabric, bundles, nodes, &images)
+        search.extending(nodes, &images)
     });
     of_generator.collect()
 }
@@ -202,6 +204,7 @@ pub fn place_orbits(
         );
     }
     Ok(Some(Placement {
+        phase_starts: Vec::new(),
         workload: router.whole.build()?,
         resources: router.resources,
         op_of_transfer: vec![(0..n_ops as u32).collect()],
@@ -226,7 +229,13 @@ struct OrbitRouter<'a> {
 }
 
 impl OrbitRouter<'_> {
+    /// The route of the transfer's image that ends at a representative: all images load each orbit
+    /// alike, and routes to few ends share what was found on the way.
     fn route(&mut self, src: RankId, dst: RankId, op: Op) -> Result<Option<u32>, PlacementError> {
+        let group = &self.orbits.group;
+        let home = group.home(dst);
+        let src = group.turned_back(src, home.element);
+        let dst = group.representatives()[home.row as usize];
         if let Some(&route) = self.route_of.get(&(src, dst, op)) {
             return Ok(Some(route));
         }
@@ -261,10 +270,8 @@ impl OrbitRouter<'_> {
         }
         if reduces {
             // An orbit of transfers ends once at each rank of an orbit of ranks.
-            let row = self.orbits.group.home(dst).row as usize;
-            let node = self.nodes[self.orbits.group.representatives()[row].index()];
             let rate = fabric.reduction_rate_Bps(to).expect("asked for before");
-            let resource = self.resource(Resource::Reduction(node), rate);
+            let resource = self.resource(Resource::Reduction(to), rate);
             whole.push((resource, 1, 1));
             alone.push((resource, 1, 1));
         }

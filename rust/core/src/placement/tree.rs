@@ -12,20 +12,22 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::{Job, Joins, PlacementError, Router, Sync};
+use super::changes::job_route;
+use super::{Job, Joins, PlacementError, Router, Sync, place_transfer};
 use crate::fabric::NodeKind;
 use crate::fabric::routing::{Route, RoutingError, Share};
 use crate::ids::{BundleId, ClassId, NodeId};
 use crate::schedule::{ChunkRange, Op};
 
-/// A reduction into a rank, or a multicast from it.
-struct Tree {
+/// A reduction into a rank, or a multicast from it, by switches; or one transfer between ranks.
+pub(super) struct Tree {
+    by_switches: bool,
     reduces: bool,
     root: usize,
-    transfers: Vec<usize>,
+    pub(super) transfers: Vec<usize>,
 }
 
-/// Places a job whose reductions and multicasts are done by switches.
+/// Places a job some of whose reductions and multicasts are done by switches.
 pub(super) fn place_job(
     router: &mut Router,
     sync: Sync,
@@ -35,16 +37,16 @@ pub(super) fn place_job(
     let mut ops = vec![0; schedule.len()];
     let mut joins = Joins::new(sync, job.nodes.len());
     for tree in trees(job) {
+        if !tree.by_switches {
+            let transfer = tree.transfers[0];
+            ops[transfer] = place_transfer(router, &mut joins, job, transfer, &ops)?;
+            continue;
+        }
         let ends = |transfer: usize| {
             let (src, dst) = (schedule.src()[transfer], schedule.dst()[transfer]);
             (src.index(), dst.index())
         };
-        let other = |transfer: &usize| {
-            let (src, dst) = ends(*transfer);
-            job.nodes[if tree.reduces { src } else { dst }]
-        };
-        let others: Vec<NodeId> = tree.transfers.iter().map(other).collect();
-        let route = router.tree(job.nodes[tree.root], &others, tree.reduces)?;
+        let route = route(router, job, &tree)?;
         let mut data: Vec<u32> = Vec::new();
         let mut order: Vec<u32> = Vec::new();
         let mut start_ps = 0;
@@ -72,13 +74,35 @@ pub(super) fn place_job(
     Ok(ops)
 }
 
+/// The workload route of a tree.
+pub(super) fn route(router: &mut Router, job: &Job, tree: &Tree) -> Result<u32, RoutingError> {
+    if !tree.by_switches {
+        return job_route(router, job, tree.transfers[0]);
+    }
+    let (src, dst) = (job.schedule.src(), job.schedule.dst());
+    let ends = if tree.reduces { src } else { dst };
+    let others = tree.transfers.iter().map(|&t| job.nodes[ends[t].index()]);
+    let others: Vec<NodeId> = others.collect();
+    let route = router.tree(job.nodes[tree.root], &others, tree.reduces);
+    router.add_or_gap(route, None)
+}
+
 /// The trees of a schedule, in the order of their first transfers.
-fn trees(job: &Job) -> Vec<Tree> {
+pub(super) fn trees(job: &Job) -> Vec<Tree> {
     let schedule = job.schedule;
     let mut tree_of: FxHashMap<(u32, bool, usize, ChunkRange), usize> = FxHashMap::default();
     let mut trees: Vec<Tree> = Vec::new();
     for transfer in 0..schedule.len() {
         let reduces = schedule.op()[transfer] == Op::Reduce;
+        if !schedule.is_transfer_in_network(transfer) {
+            trees.push(Tree {
+                by_switches: false,
+                reduces,
+                root: schedule.dst()[transfer].index(),
+                transfers: vec![transfer],
+            });
+            continue;
+        }
         let (src, dst) = (schedule.src()[transfer], schedule.dst()[transfer]);
         let root = if reduces { dst } else { src }.index();
         let key = (
@@ -89,6 +113,7 @@ fn trees(job: &Job) -> Vec<Tree> {
         );
         let index = *tree_of.entry(key).or_insert_with(|| {
             trees.push(Tree {
+                by_switches: true,
                 reduces,
                 root,
                 transfers: Vec::new(),
@@ -101,13 +126,8 @@ fn trees(job: &Job) -> Vec<Tree> {
 }
 
 impl Router<'_> {
-    /// The workload route of a tree.
-    fn tree(
-        &mut self,
-        root: NodeId,
-        others: &[NodeId],
-        reduces: bool,
-    ) -> Result<u32, RoutingError> {
+    /// The links of a tree, each with the largest of its shares.
+    fn tree(&self, root: NodeId, others: &[NodeId], reduces: bool) -> Result<Route, RoutingError> {
         if self.routing.needs_links() {
             return Err(RoutingError::TreeRouting);
         }
@@ -120,7 +140,7 @@ impl Router<'_> {
             } else {
                 (root, other)
             };
-            let route = self.routing.route(self.network, src, dst, 0)?;
+            let route = self.routing.route(&self.network, src, dst, 0)?;
             latency_ps = latency_ps.max(route.latency_ps);
             hops = hops.max(route.hops);
             for &(bundle, share) in &route.shares {
@@ -134,12 +154,11 @@ impl Router<'_> {
             let slot = most.entry(bundle).or_insert(share);
             *slot = (*slot).max(share);
         }
-        let route = Route {
+        Ok(Route {
             shares: most.into_iter().collect(),
             latency_ps,
             hops,
-        };
-        Ok(self.add(&route, None))
+        })
     }
 
     /// The links between the root and its first switches, on the way that its own part takes: up
@@ -156,7 +175,7 @@ impl Router<'_> {
         } else {
             (other, root)
         };
-        let mut shares = self.routing.route(self.network, src, dst, 0)?.shares;
+        let mut shares = self.routing.route(&self.network, src, dst, 0)?.shares;
         shares.retain(|(bundle, _)| {
             let bundle = self.network.bundles().bundle(*bundle);
             root_class == if reduces { bundle.src } else { bundle.dst }

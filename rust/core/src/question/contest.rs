@@ -17,6 +17,7 @@ use crate::bounds::{self, Demand, Volume};
 use crate::collective::{Options, Payload, Split};
 use crate::engine::fluid::EngineError;
 use crate::error::Error;
+use crate::fabric::routing::RoutingError;
 use crate::schedule::symmetry::Symmetry;
 use crate::simulate::{Outcome, Simulation};
 
@@ -121,6 +122,8 @@ impl Contest {
                     too_large.get_or_insert(error);
                     continue;
                 }
+                // Some of its steps are those of switches, and these switches cannot.
+                Err(Error::Routing(RoutingError::NotInNetwork { .. })) => continue,
                 outcome => outcome?,
             };
             let rival = &mut rivals[index];
@@ -174,6 +177,9 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     for algorithm in question.candidates()? {
         for options in algorithms::variants(algorithm, &question.problem()) {
             let problem = question.problem_with(&options);
+            if question.check_fabric(algorithm, &problem).is_err() {
+                continue;
+            }
             let has_orbits =
                 problem.n_ranks() > 1 && algorithm.symmetry(&problem) != Symmetry::NONE;
             let floor_ps = if volume.is_some() {

@@ -16,7 +16,7 @@ use crate::charge;
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::routing::{ROUTINGS, RoutingError};
-use crate::fabric::{Fabric, NodeKind};
+use crate::fabric::{Fabric, LinkChange, NodeKind};
 use crate::ids::{NodeId, RankId};
 use crate::placement::Sync;
 use crate::plan::{Plan, Planned, Recipe, Setting};
@@ -124,7 +124,7 @@ impl Question {
             });
         let algorithm = algorithms::lookup(ruling.algorithm)?;
         algorithms::check(algorithm, &self.problem_with(&options))?;
-        self.check_fabric(algorithm)?;
+        self.check_fabric(algorithm, &self.problem_with(&options))?;
         Ok(Some((algorithm, options)))
     }
 
@@ -146,7 +146,7 @@ impl Question {
         match self.algorithm {
             Choice::Named(algorithm) => {
                 algorithms::check(algorithm, &problem)?;
-                self.check_fabric(algorithm)
+                self.check_fabric(algorithm, &problem)
             }
             Choice::Auto => {
                 problem.check().map_err(PlanError::from)?;
@@ -158,9 +158,14 @@ impl Question {
         }
     }
 
-    /// Refuses an algorithm that needs what the fabric does not have.
-    fn check_fabric(&self, algorithm: &dyn Algorithm) -> Result<(), Error> {
-        if !algorithm.is_in_network() {
+    /// Refuses an algorithm that needs what the fabric does not have. Which switches have to reduce
+    /// where only some steps are theirs, its routes say.
+    fn check_fabric(&self, algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), Error> {
+        if problem.n_ranks() < 2 {
+            return Ok(());
+        }
+        let in_network = algorithm.in_network(problem);
+        if in_network.is_empty() {
             return Ok(());
         }
         if self.settings.routing != ROUTINGS[0].name {
@@ -170,12 +175,18 @@ impl Question {
         let mut unable = switches.filter(|(id, node)| {
             node.kind == NodeKind::Switch && !self.wires().is_in_network(NodeId::from_index(*id))
         });
+        let n_steps: u32 = in_network
+            .iter()
+            .map(ExactSizeIterator::len)
+            .map(|n| n as u32)
+            .sum();
+        let is_partly = n_steps < algorithm.n_steps(problem) && self.wires().has_in_network();
         match unable.next() {
-            Some((_, node)) => {
+            Some((_, node)) if !is_partly => {
                 let switch = node.name.clone();
                 Err(RoutingError::NotInNetwork { switch }.into())
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -186,7 +197,7 @@ impl Question {
         let mut fit = Vec::new();
         for algorithm in algorithms::algorithms_for(self.collective) {
             let checked = algorithms::check(algorithm, &problem).map_err(Error::from);
-            match checked.and_then(|()| self.check_fabric(algorithm)) {
+            match checked.and_then(|()| self.check_fabric(algorithm, &problem)) {
                 Ok(()) => fit.push(algorithm),
                 Err(error) => reasons.push(format!("{}: {error}", algorithm.name())),
             }
@@ -245,6 +256,48 @@ impl Question {
         )
     }
 
+    /// Simulates while links change: the named algorithm, or what is fastest on the fabric as it is
+    /// before they do, since nobody knows of a failure beforehand.
+    ///
+    /// # Errors
+    /// As for [`Self::answer`] and [`Simulation::run_changing`], and if a change is not valid.
+    pub fn answer_changing(
+        &self,
+        changes: &[LinkChange],
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Answered, Error> {
+        self.check()?;
+        let phases = self.fabric.phases(changes)?;
+        let (algorithm, options) = match self.algorithm {
+            Choice::Named(algorithm) => (algorithm, self.options.clone()),
+            Choice::Auto => {
+                let steady = self.answer(cancel)?;
+                let Work::Jobs(jobs) = steady.simulation.work() else {
+                    unreachable!("a question is about a collective");
+                };
+                let name = jobs[0].outline().algorithm;
+                (algorithms::lookup(name)?, steady.options)
+            }
+        };
+        let job = self.written(algorithm, &options)?;
+        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
+        let work = Work::Jobs(vec![job]);
+        let simulation = Simulation::run_changing(fabric, work, settings, phases, cancel)?;
+        Ok(Answered {
+            simulation,
+            options,
+        })
+    }
+
+    /// The schedule of one algorithm, every transfer written down, on its endpoints.
+    fn written(&self, algorithm: &dyn Algorithm, options: &Options) -> Result<PlacedJob, Error> {
+        Ok(PlacedJob {
+            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
+            endpoints: self.endpoints.clone(),
+            starts_ps: self.starts_ps.clone(),
+        })
+    }
+
     fn run_written(
         &self,
         algorithm: &dyn Algorithm,
@@ -252,11 +305,7 @@ impl Question {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
-        let job = PlacedJob {
-            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
-            endpoints: self.endpoints.clone(),
-            starts_ps: self.starts_ps.clone(),
-        };
+        let job = self.written(algorithm, options)?;
         let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
         Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
     }

@@ -27,7 +27,7 @@ pub(super) fn at_least_ps(
     until_ps: u64,
 ) -> Result<u64, Error> {
     let routing = question.settings.routing()?;
-    if routing.per_occurrence() || algorithm.is_in_network() {
+    if routing.per_occurrence() || !algorithm.in_network(problem).is_empty() {
         return Ok(0);
     }
     let fabric = &**question.wires();

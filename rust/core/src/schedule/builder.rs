@@ -50,6 +50,8 @@ pub struct ScheduleBuilder {
     pub depends_on: Option<Csr<u32>>,
     /// Order edges between positions in `sends`; derived if absent.
     pub follows: Option<Csr<u32>>,
+    /// Steps whose reductions and multicasts are done by switches.
+    pub in_network: Vec<Range<u32>>,
 }
 
 impl ScheduleBuilder {
@@ -85,6 +87,7 @@ impl ScheduleBuilder {
             op: Vec::new(),
             depends_on: Csr::default(),
             follows: Csr::default(),
+            in_network: self.in_network,
         };
         let order = order_of_live(&schedule, &self.sends, &self.queues);
         let sends = &self.sends;

@@ -2,7 +2,9 @@
 //!
 //! Almost every set that a collective produces is a cyclic interval of ranks: singletons, the
 //! partial sums of rings, subtrees in order, everybody. Those are a start and a length. The rest are
-//! bit sets, each stored once in an arena (hash consing), so that equality is equality of ids.
+//! bit sets, each stored once in an arena (hash consing), so that equality is equality of ids. Where
+//! bit sets are long, what became of two sets or of a turned one is remembered: chunks that travel
+//! alike have the same few sets.
 
 use rustc_hash::FxHashMap;
 
@@ -43,7 +45,13 @@ pub(super) struct Sets {
     same_hash: Vec<Option<u32>>,
     left: Vec<u64>,
     right: Vec<u64>,
+    /// Unions of disjoint sets and images under a turn that are known.
+    unions: FxHashMap<(Set, Set), Set>,
+    images: FxHashMap<(Set, u32), Set>,
 }
+
+/// Sets of so many words are not looked through again.
+const LONG: usize = 64;
 
 impl Sets {
     pub(super) fn new(n_ranks: u32) -> Self {
@@ -56,6 +64,8 @@ impl Sets {
             same_hash: Vec::new(),
             left: vec![0; n_words],
             right: vec![0; n_words],
+            unions: FxHashMap::default(),
+            images: FxHashMap::default(),
         }
     }
 
@@ -75,11 +85,18 @@ impl Sets {
         if let Some(union) = self.joined(a, b) {
             return Ok(union);
         }
-        self.load(a, b);
-        match first_common(&self.left, &self.right) {
-            Some(rank) => Err(rank),
-            None => Ok(self.intern_union()),
+        if let Some(&union) = self.unions.get(&(a, b)) {
+            return Ok(union);
         }
+        self.load(a, b);
+        if let Some(rank) = first_common(&self.left, &self.right) {
+            return Err(rank);
+        }
+        let union = self.intern_union();
+        if self.n_words >= LONG {
+            self.unions.insert((a, b), union);
+        }
+        Ok(union)
     }
 
     /// The union.
@@ -133,13 +150,27 @@ impl Sets {
             }
             None => {
                 let n = self.n_ranks;
-                self.mapped(set, |rank| RankId((rank.0 + n - distance) % n))
+                self.turned(set, distance, |rank| RankId((rank.0 + n - distance) % n))
             }
         }
     }
 
+    /// The set of the images of a set's ranks under the turn of this number.
+    pub(super) fn turned(&mut self, set: Set, turn: u32, image: impl Fn(RankId) -> RankId) -> Set {
+        let is_short = set.as_interval().is_some_and(|(_, length)| length <= 1);
+        if is_short || self.n_words < LONG {
+            return self.mapped(set, image);
+        }
+        if let Some(&known) = self.images.get(&(set, turn)) {
+            return known;
+        }
+        let turned = self.mapped(set, image);
+        self.images.insert((set, turn), turned);
+        turned
+    }
+
     /// The set of the images of a set's ranks.
-    pub(super) fn mapped(&mut self, set: Set, image: impl Fn(RankId) -> RankId) -> Set {
+    fn mapped(&mut self, set: Set, image: impl Fn(RankId) -> RankId) -> Set {
         if set == Set::EMPTY || set == self.all() {
             return set;
         }

@@ -63,6 +63,12 @@ impl Schedule {
         for edges in [&self.depends_on, &self.follows] {
             add_edges(&mut hash, edges);
         }
+        // Only where there are any, so that other schedules keep their digests.
+        for steps in &self.in_network {
+            hash.update(b"in_network");
+            hash.update(steps.start.to_le_bytes());
+            hash.update(steps.end.to_le_bytes());
+        }
         hash.finalize()
             .iter()
             .fold(String::with_capacity(64), |mut text, byte| {

@@ -96,9 +96,11 @@ impl Frame for Action {
         if element == Element::IDENTITY {
             set
         } else if group.is_rotation() {
-            sets.rotated_back(set, element.distance())
+            sets.rotated_back(set, element.number())
         } else {
-            sets.mapped(set, |rank| group.turned_back(rank, element))
+            sets.turned(set, element.number(), |rank| {
+                group.turned_back(rank, element)
+            })
         }
     }
 

@@ -104,6 +104,8 @@ pub struct Schedule {
     pub(crate) op: Vec<Op>,
     pub(crate) depends_on: Csr<u32>,
     pub(crate) follows: Csr<u32>,
+    /// Steps whose reductions and multicasts are done by switches.
+    pub(crate) in_network: Vec<Range<u32>>,
 }
 
 impl Schedule {
@@ -118,6 +120,22 @@ impl Schedule {
             sizes: &self.sizes,
             traffic: self.traffic.as_ref(),
         }
+    }
+
+    /// Whether switches do any of its reductions and multicasts.
+    pub fn is_in_network(&self) -> bool {
+        !self.in_network.is_empty()
+    }
+
+    /// The steps whose reductions and multicasts are done by switches.
+    pub fn in_network(&self) -> &[Range<u32>] {
+        &self.in_network
+    }
+
+    /// Whether switches do the reductions and multicasts of a transfer's step.
+    pub fn is_transfer_in_network(&self, transfer: usize) -> bool {
+        let step = self.step[transfer];
+        self.in_network.iter().any(|steps| steps.contains(&step))
     }
 
     /// What is computed.

@@ -4,6 +4,8 @@
 //! may either kind of edges (then they are derived as for a built-in algorithm). Rows may come in
 //! any order; edges name row numbers.
 
+use std::ops::Range;
+
 use super::{ChunkRange, ChunkSizes, Op, Schedule, ScheduleBuilder, ScheduleError, Send};
 use crate::collective::{Collective, Traffic};
 use crate::csr::Csr;
@@ -40,6 +42,8 @@ pub struct ScheduleParts {
     pub depends_on: Option<Csr<u32>>,
     /// Rows that must have been served; by default the source's previous active step.
     pub follows: Option<Csr<u32>>,
+    /// Steps whose reductions and multicasts are done by switches.
+    pub in_network: Vec<Range<u32>>,
 }
 
 impl ScheduleParts {
@@ -70,6 +74,7 @@ impl ScheduleParts {
             queues: Vec::new(),
             depends_on: self.depends_on,
             follows: self.follows,
+            in_network: self.in_network,
         }
         .build()
     }
@@ -120,6 +125,7 @@ impl Schedule {
             op: self.op.clone(),
             depends_on: Some(self.depends_on.clone()),
             follows: Some(self.follows.clone()),
+            in_network: self.in_network.clone(),
         }
     }
 }
@@ -216,6 +222,7 @@ mod tests {
             op: vec![Op::Copy; 2],
             depends_on: Some(edges),
             follows: None,
+            in_network: Vec::new(),
         }
     }
 

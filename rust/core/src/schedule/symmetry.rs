@@ -188,8 +188,8 @@ impl Group {
 }
 
 impl Element {
-    /// The turn as a distance, where all ranks move by the same.
-    pub(super) fn distance(self) -> u32 {
+    /// The turn as a number; where all ranks move by the same, that distance.
+    pub(super) fn number(self) -> u32 {
         self.0
     }
 }

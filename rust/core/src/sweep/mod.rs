@@ -35,15 +35,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(simulation: &Simulation) -> Self {
-        let heaviest = report::heaviest(simulation);
-        Self {
+    fn of(simulation: &Simulation) -> Result<Self, Error> {
+        let heaviest = report::heaviest(simulation)?;
+        Ok(Self {
             time_ps: simulation.time_ps(),
             bound_ps: u64::try_from(simulation.bound().time_ps).unwrap_or(u64::MAX),
             algorithm: report::algorithms(simulation).join(", ").into(),
             max_utilisation: heaviest.as_ref().map_or(0.0, |usage| usage.utilisation),
             bottleneck: heaviest.map_or_else(|| "".into(), |usage| usage.name.into()),
-        }
+        })
     }
 }
 
@@ -122,10 +122,10 @@ fn at_sizes(
     let n_first = 1 + rows.partition_point(|(row, _)| row.size_bytes.is_none_or(|size| size == 0));
     for &(row, times) in rows.iter().take(n_first) {
         let simulation = in_full(question, row.size_bytes, cancel);
-        let answered = simulation.map(|simulation| {
-            let answer = Answer::of(&simulation);
+        let answered = simulation.and_then(|simulation| {
+            let answer = Answer::of(&simulation)?;
             gauge = Gauge::of(question, &simulation, &answer);
-            answer
+            Ok(answer)
         });
         answers.push(finish(answered, times));
     }
@@ -138,7 +138,7 @@ fn at_sizes(
             .and_then(|gauge| gauge.answer(size_bytes, cancel));
         let answered = match known {
             Some(answered) => answered.map_err(Box::new),
-            None => in_full(question, row.size_bytes, cancel).map(|it| Answer::of(&it)),
+            None => in_full(question, row.size_bytes, cancel).and_then(|it| Ok(Answer::of(&it)?)),
         };
         finish(answered, times)
     };

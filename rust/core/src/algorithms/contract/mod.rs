@@ -33,6 +33,8 @@ pub(super) use lanes::Lanes;
 pub(super) use options::{CHUNKS, default_chunks};
 pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 
+use std::ops::Range;
+
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::Program;
@@ -71,9 +73,10 @@ pub trait Algorithm: Sync {
         Ok(())
     }
 
-    /// Whether its reductions and multicasts are done by the switches of the fabric.
-    fn is_in_network(&self) -> bool {
-        false
+    /// The steps whose reductions and multicasts are done by the switches of the fabric. Only asked
+    /// for two ranks or more.
+    fn in_network(&self, _problem: &Problem) -> Vec<Range<u32>> {
+        Vec::new()
     }
 
     /// Chunks that the data is divided into.

@@ -55,6 +55,7 @@ pub fn orbit_schedule(
         queues: Vec::new(),
         depends_on: None,
         follows: None,
+        in_network: Vec::new(),
     };
     let schedule = OrbitSchedule::build(builder, action)?;
     schedule.verify()?;

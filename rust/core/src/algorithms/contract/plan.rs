@@ -96,6 +96,11 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
         queues,
         depends_on: None,
         follows: None,
+        in_network: if is_idle {
+            Vec::new()
+        } else {
+            algorithm.in_network(problem)
+        },
     };
     Ok(builder.build()?)
 }
@@ -147,5 +152,8 @@ fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), P
         }));
     }
     options::check(about, &problem.options)?;
+    // Chunks have numbers of 32 bits.
+    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
+    within("chunks", n_blocks, u64::from(u32::MAX))?;
     Ok(algorithm.supports(problem)?)
 }

@@ -10,7 +10,7 @@
 use super::{Certificate, Record};
 use crate::engine::number::{Extended, Number, Relation};
 use crate::engine::symmetry::{PartitionError, quotient};
-use crate::engine::workload::Workload;
+use crate::engine::workload::{Change, Incidence, NEVER_PS, PS_PER_S, Workload};
 
 /// Why a certificate does not prove its run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,14 @@ pub enum CertificateError {
     Order {
         /// The event.
         event: usize,
+    },
+    /// Routes change at a time at which the certificate has no event.
+    #[error("event {event}: routes have changed at {at_ps} ps, without an event then")]
+    Change {
+        /// The event.
+        event: usize,
+        /// When they change.
+        at_ps: u64,
     },
     /// An operation starts at another time than its predecessors allow.
     #[error("event {event}: operation {op} does not start when its predecessors are through")]
@@ -140,31 +148,36 @@ fn check_run(workload: &Workload, certificate: &Certificate) -> Result<(), Certi
 }
 
 fn check_routes(workload: &Workload, certificate: &Certificate) -> Result<(), CertificateError> {
-    let n = workload.n_ops().max(certificate.op_routes.len());
-    for op in 0..n {
-        let ours = workload
-            .op_routes
-            .get(op)
-            .map(|&route| workload.routes.row(route as usize));
-        let theirs = certificate
-            .op_routes
-            .get(op)
-            .filter(|&&route| (route as usize) < certificate.routes.n_rows())
-            .map(|&route| certificate.routes.row(route as usize));
-        if ours.is_none() || ours != theirs {
-            return Err(CertificateError::Route { op: op as u32 });
+    let changes = |changes: &[Change]| changes.iter().map(|c| c.at_ps).collect::<Vec<_>>();
+    if changes(&certificate.changes) != changes(&workload.changes) {
+        return Err(CertificateError::Malformed { event: 0 });
+    }
+    let later = certificate.changes.iter().map(|change| &change.op_routes);
+    let theirs = std::iter::once(&certificate.op_routes).chain(later);
+    for (ours, theirs) in workload.phases().zip(theirs) {
+        for op in 0..ours.len().max(theirs.len()) {
+            let ours = ours.get(op);
+            let theirs = theirs
+                .get(op)
+                .filter(|&&route| (route as usize) < certificate.routes.n_rows());
+            let ours = ours.map(|&route| workload.routes.row(route as usize));
+            let theirs = theirs.map(|&route| certificate.routes.row(route as usize));
+            if ours.is_none() || ours != theirs {
+                return Err(CertificateError::Route { op: op as u32 });
+            }
         }
     }
     Ok(())
 }
 
-const PS_PER_S: u128 = 1_000_000_000_000;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone)]
 struct Op {
     n_pending: u32,
     ready: Extended,
+    /// What it has entered.
+    route: u32,
     bottleneck: u32,
     /// Work left when its bottleneck took over, plus that resource's integral then.
     due: Extended,
@@ -186,6 +199,8 @@ struct Resource {
 struct Replay<'a> {
     workload: &'a Workload,
     certificate: &'a Certificate,
+    /// Changes of the routes so far.
+    phase: usize,
     ops: Vec<Op>,
     resources: Vec<Resource>,
     data_successors: crate::csr::Csr<u32>,
@@ -207,6 +222,7 @@ impl<'a> Replay<'a> {
                     n_pending: (workload.depends_on.row(op).len() + workload.follows.row(op).len())
                         as u32,
                     ready: Extended::from_int((workload.start_ps(op) + software).into()),
+                    route: workload.op_routes[op],
                     bottleneck: NONE,
                     due: Extended::from_ratio(size * PS_PER_S, denominator),
                     active: false,
@@ -229,6 +245,7 @@ impl<'a> Replay<'a> {
         Self {
             workload,
             certificate,
+            phase: 0,
             ops,
             resources,
             data_successors: workload.depends_on.transposed(n),
@@ -254,7 +271,24 @@ impl<'a> Replay<'a> {
         }
         self.last = now;
         self.touched.clear();
-        for record in self.certificate.records.row(event) {
+        let changes = self.changes_at(event, &now)?;
+        self.phase += usize::from(changes);
+        let records = self.certificate.records.row(event);
+        // What is served at a change was served on its old route; whoever is not goes on, and is
+        // held back, on its new one.
+        let is_before =
+            |record: &Record| !matches!(record, Record::Bottleneck { .. } | Record::Level { .. });
+        let n_before = records
+            .iter()
+            .take_while(|record| is_before(record))
+            .count();
+        for record in &records[..n_before] {
+            self.apply(event, &now, *record)?;
+        }
+        if changes {
+            self.reroute(&now)?;
+        }
+        for record in &records[n_before..] {
             self.apply(event, &now, *record)?;
         }
         self.touched.sort_unstable();
@@ -263,6 +297,87 @@ impl<'a> Replay<'a> {
             self.check_resource(event, self.touched[position])?;
         }
         Ok(())
+    }
+
+    /// Whether routes change at an event; none of the changes may have been passed over.
+    fn changes_at(&self, event: usize, now: &Extended) -> Result<bool, CertificateError> {
+        let Some(change) = self.workload.changes.get(self.phase) else {
+            return Ok(false);
+        };
+        let at = Extended::from_int(change.at_ps.into());
+        match now.compare(&at) {
+            Relation::Equal => Ok(true),
+            Relation::Less => Ok(false),
+            Relation::AmbiguousLess | Relation::AmbiguousGreater | Relation::Greater => {
+                let at_ps = change.at_ps;
+                Err(CertificateError::Change { event, at_ps })
+            }
+        }
+    }
+
+    /// Moves what is under way to the routes of this phase; each needs a bottleneck there.
+    fn reroute(&mut self, now: &Extended) -> Result<(), CertificateError> {
+        for op in 0..self.ops.len() as u32 {
+            let state = &self.ops[op as usize];
+            let route = self.workload.routes_in(self.phase)[op as usize];
+            if !state.active || state.route == route {
+                continue;
+            }
+            self.release_hold(now, op);
+            self.touch(op);
+            self.enter_route(op, route)?;
+        }
+        // Resources that an operation has left must not take it for a member.
+        for resource in &mut self.resources {
+            resource.members.clear();
+        }
+        for op in 0..self.ops.len() as u32 {
+            if self.ops[op as usize].active {
+                self.join(op);
+            }
+        }
+        Ok(())
+    }
+
+    /// The resources of the route that an operation has entered.
+    fn route(&self, op: u32) -> &'a [Incidence] {
+        let workload = self.workload;
+        workload.routes.row(self.ops[op as usize].route as usize)
+    }
+
+    fn touch(&mut self, op: u32) {
+        let route = self.route(op).iter();
+        self.touched
+            .extend(route.map(|incidence| incidence.resource));
+    }
+
+    fn join(&mut self, op: u32) {
+        for incidence in self.route(op) {
+            self.resources[incidence.resource as usize].members.push(op);
+        }
+    }
+
+    /// Puts an operation on a route, which must exist.
+    fn enter_route(&mut self, op: u32, route: u32) -> Result<(), CertificateError> {
+        if self.workload.latencies_ps[route as usize] == NEVER_PS {
+            return Err(CertificateError::Route { op });
+        }
+        self.ops[op as usize].route = route;
+        self.touch(op);
+        Ok(())
+    }
+
+    /// Takes an operation from what holds it back, if something does.
+    fn release_hold(&mut self, now: &Extended, op: u32) {
+        let from = self.ops[op as usize].bottleneck;
+        if from != NONE {
+            self.advance(now, from);
+            let integral = self.resources[from as usize].integral;
+            let state = &mut self.ops[op as usize];
+            state.due = state.due.sub(&integral);
+            state.bottleneck = NONE;
+            self.resources[from as usize].held -= 1;
+        }
     }
 
     fn apply(
@@ -311,8 +426,8 @@ impl<'a> Replay<'a> {
 
     fn pass(&mut self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
         self.check_release(event, now, op)?;
-        let route = self.workload.op_routes[op as usize] as usize;
-        if self.workload.size(op as usize).0 > 0 && !self.workload.routes.row(route).is_empty() {
+        self.enter_route(op, self.workload.routes_in(self.phase)[op as usize])?;
+        if self.workload.size(op as usize).0 > 0 && !self.route(op).is_empty() {
             return Err(CertificateError::Bytes { event, op });
         }
         self.serve(now, op);
@@ -321,15 +436,9 @@ impl<'a> Replay<'a> {
 
     fn enter(&mut self, event: usize, now: &Extended, op: u32) -> Result<(), CertificateError> {
         self.check_release(event, now, op)?;
+        self.enter_route(op, self.workload.routes_in(self.phase)[op as usize])?;
         self.ops[op as usize].active = true;
-        for incidence in self
-            .workload
-            .routes
-            .row(self.workload.op_routes[op as usize] as usize)
-        {
-            self.resources[incidence.resource as usize].members.push(op);
-            self.touched.push(incidence.resource);
-        }
+        self.join(op);
         Ok(())
     }
 
@@ -345,13 +454,7 @@ impl<'a> Replay<'a> {
         }
         self.resources[bottleneck as usize].held -= 1;
         self.ops[op as usize].active = false;
-        for incidence in self
-            .workload
-            .routes
-            .row(self.workload.op_routes[op as usize] as usize)
-        {
-            self.touched.push(incidence.resource);
-        }
+        self.touch(op);
         self.serve(now, op);
         Ok(())
     }
@@ -363,20 +466,11 @@ impl<'a> Replay<'a> {
         op: u32,
         to: u32,
     ) -> Result<(), CertificateError> {
-        let route = self
-            .workload
-            .routes
-            .row(self.workload.op_routes[op as usize] as usize);
+        let route = self.route(op);
         if !self.ops[op as usize].active || route.iter().all(|i| i.resource != to) {
             return Err(CertificateError::Bottleneck { event, op });
         }
-        let from = self.ops[op as usize].bottleneck;
-        if from != NONE {
-            self.advance(now, from);
-            let integral = self.resources[from as usize].integral;
-            self.ops[op as usize].due = self.ops[op as usize].due.sub(&integral);
-            self.resources[from as usize].held -= 1;
-        }
+        self.release_hold(now, op);
         self.advance(now, to);
         let resource = &mut self.resources[to as usize];
         resource.held += 1;
@@ -393,7 +487,7 @@ impl<'a> Replay<'a> {
         // Every flow held here has another rate: all its resources carry another load.
         for &op in &self.resources[index as usize].members {
             if self.ops[op as usize].bottleneck == index {
-                let route = self.workload.op_routes[op as usize] as usize;
+                let route = self.ops[op as usize].route as usize;
                 self.touched
                     .extend(self.workload.routes.row(route).iter().map(|i| i.resource));
             }
@@ -417,7 +511,7 @@ impl<'a> Replay<'a> {
 
     fn serve(&mut self, now: &Extended, op: u32) {
         self.ops[op as usize].served = true;
-        let route = self.workload.op_routes[op as usize] as usize;
+        let route = self.ops[op as usize].route as usize;
         let arrived = now.add(&Extended::from_int(
             self.workload.latencies_ps[route].into(),
         ));
@@ -463,11 +557,8 @@ impl<'a> Replay<'a> {
                     op,
                 });
             }
-            let route = self
-                .workload
-                .routes
-                .row(self.workload.op_routes[op as usize] as usize);
-            let weight = route
+            let weight = self
+                .route(op)
                 .iter()
                 .find(|i| i.resource == index)
                 .expect("a member crosses it")

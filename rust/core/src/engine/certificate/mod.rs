@@ -5,6 +5,10 @@
 //! enough to re-check with sums and comparisons alone that the rates between any two events are
 //! the max-min fair allocation ([`check`]), without trusting or repeating the engine's search.
 //!
+//! Where links change at a time, the same holds phase by phase: the check moves what is under way to
+//! the routes that the workload has from then on, with what is left of it, and demands a bottleneck
+//! there for each.
+//!
 //! Where operations behave alike, the certificate is that of the quotient, and lists the classes:
 //! the check proves them equitable before it replays one operation per class.
 
@@ -15,7 +19,7 @@ pub use check::{CertificateError, check};
 use super::number::{Extended, Number};
 use super::observer::Observer;
 use super::symmetry::Partition;
-use super::workload::{Incidence, Workload};
+use super::workload::{Change, Incidence, Workload};
 use crate::csr::Csr;
 
 /// What one record of an event says.
@@ -65,6 +69,8 @@ pub struct Certificate {
     pub levels: Vec<Extended>,
     /// Route of each operation.
     pub op_routes: Vec<u32>,
+    /// Later routes, where links change while operations run.
+    pub changes: Vec<Change>,
     /// Resources and weights of each route.
     pub routes: Csr<Incidence>,
     /// The finish of the last operation, rounded up to the picosecond.
@@ -83,6 +89,7 @@ impl Certificate {
             records: Csr::default(),
             levels: Vec::new(),
             op_routes: workload.op_routes.clone(),
+            changes: workload.changes.clone(),
             routes: workload.routes.clone(),
             time_ps: 0,
             n_ambiguous: 0,

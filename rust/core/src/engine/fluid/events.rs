@@ -3,13 +3,10 @@
 use super::net::{Net, Program};
 use crate::csr::Csr;
 use crate::engine::maxmin::{MaxMin, Method};
-use crate::engine::number::Number;
+use crate::engine::number::{Number, Relation};
 use crate::engine::observer::Observer;
 use crate::engine::timeline::Timeline;
-use crate::engine::workload::Workload;
-
-/// Bytes per second times picoseconds: sizes in bytes are scaled by this many ps per second.
-pub(in crate::engine) const PS_PER_S: u128 = 1_000_000_000_000;
+use crate::engine::workload::{NEVER_PS, NO_ROUTE, PS_PER_S, Workload};
 
 /// A run under way.
 pub(super) struct Fluid<'w, 'o, N: Number, O> {
@@ -29,6 +26,13 @@ struct Batch<'w, 'o, N: Number, O> {
     ready: Vec<N>,
     served: Vec<N>,
     n_served: usize,
+    /// The routes of this phase, and how many changes have led to it.
+    op_routes: &'w [u32],
+    phase: usize,
+    /// The route that each operation is on or was served on; empty where routes never change.
+    served_on: Vec<u32>,
+    /// An operation that no live path serves.
+    cut_off: Option<u32>,
 }
 
 impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
@@ -57,6 +61,14 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
             ready: vec![N::zero(); n],
             served: vec![N::zero(); n],
             n_served: 0,
+            op_routes: &workload.op_routes,
+            phase: 0,
+            served_on: if workload.changes.is_empty() {
+                Vec::new()
+            } else {
+                vec![NO_ROUTE; n]
+            },
+            cut_off: None,
         };
         let solver = MaxMin::new(workload, method);
         let net = Net::new(solver, workload.capacities.len());
@@ -80,9 +92,41 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
 
     /// Finds the earliest time, applies everything that happens then, and returns it.
     pub(super) fn next_event(&mut self) -> Option<N> {
-        let now = self.net.look(&self.batch)?;
+        let change = self.batch.next_change();
+        let now = self.net.look(&self.batch, change.clone())?;
+        let changes = change.is_some_and(|change| matches!(change.compare(&now), Relation::Equal));
+        if changes {
+            self.batch.change();
+        }
         self.net.happen(&mut self.batch, &now);
+        if changes {
+            self.reroute(&now);
+        }
         Some(now)
+    }
+
+    /// Moves what is under way to the routes of a new phase.
+    fn reroute(&mut self, now: &N) {
+        let batch = &mut self.batch;
+        for slot in self.net.solver.active().to_vec() {
+            let op = self.net.solver.op(slot);
+            let route = batch.op_routes[op as usize];
+            if self.net.solver.route(slot) == route {
+                continue;
+            }
+            if batch.workload.latencies_ps[route as usize] == NEVER_PS {
+                batch.cut_off.get_or_insert(op);
+                return;
+            }
+            let left = self.net.reroute(slot, route, now);
+            batch.put_on(op, route);
+            batch.observer.rerouted(op, now, &left);
+        }
+    }
+
+    /// An operation that is released or under way and that no live path serves.
+    pub(super) fn cut_off(&self) -> Option<(u32, usize)> {
+        self.batch.cut_off.map(|op| (op, self.batch.phase))
     }
 
     /// Repairs the rates and the clocks after the events at `now`.
@@ -101,6 +145,7 @@ impl<'w, 'o, N: Number, O: Observer<N>> Fluid<'w, 'o, N, O> {
             n_ambiguous: self.net.solver.ambiguity().0,
             released: self.batch.ready,
             served: self.batch.served,
+            served_on: self.batch.served_on,
             n_events,
         }
     }
@@ -112,7 +157,12 @@ impl<N: Number, O: Observer<N>> Program<N> for Batch<'_, '_, N, O> {
     }
 
     fn release(&mut self, net: &mut Net<'_, N>, op: u32, now: &N) {
-        let route = self.workload.op_routes[op as usize];
+        let route = self.op_routes[op as usize];
+        if self.workload.latencies_ps[route as usize] == NEVER_PS {
+            self.cut_off.get_or_insert(op);
+            return;
+        }
+        self.put_on(op, route);
         let unloaded = self.workload.routes.row(route as usize).is_empty();
         if unloaded || self.workload.size(op as usize).0 == 0 {
             self.observer.passed(op, now);
@@ -143,16 +193,42 @@ impl<N: Number, O: Observer<N>> Program<N> for Batch<'_, '_, N, O> {
 }
 
 impl<N: Number, O: Observer<N>> Batch<'_, '_, N, O> {
+    /// When routes change next, if anything is left to be served.
+    fn next_change(&self) -> Option<N> {
+        let change = self.workload.changes.get(self.phase);
+        let change = change.filter(|_| self.n_served < self.workload.n_ops());
+        change.map(|change| N::from_int(change.at_ps.into()))
+    }
+
+    /// From now on routes are those of the next phase.
+    fn change(&mut self) {
+        self.phase += 1;
+        self.op_routes = self.workload.routes_in(self.phase);
+        self.observer.changed(self.phase);
+    }
+
+    fn put_on(&mut self, op: u32, route: u32) {
+        if let Some(served_on) = self.served_on.get_mut(op as usize) {
+            *served_on = route;
+        }
+    }
+
+    /// The route that an operation is on or was served on.
+    fn route(&self, op: u32) -> u32 {
+        let on = self.served_on.get(op as usize);
+        on.map_or_else(|| self.op_routes[op as usize], |&route| route)
+    }
+
     /// Records that an operation is served and tells its successors.
     fn serve(&mut self, net: &mut Net<'_, N>, op: u32, now: &N) {
         self.served[op as usize] = now.clone();
         self.n_served += 1;
         let workload = self.workload;
-        let route = workload.op_routes[op as usize] as usize;
+        let route = self.route(op);
         let (start, items) = self.data_successors.parts();
         let data = start[op as usize] as usize..start[op as usize + 1] as usize;
         if !data.is_empty() {
-            let arrived = now.add(&self.latencies[route]);
+            let arrived = now.add(&self.latencies[route as usize]);
             for index in data {
                 let successor = items[index] as usize;
                 let software = workload.software_ps[workload.op_routes[successor] as usize];

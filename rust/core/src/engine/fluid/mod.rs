@@ -1,6 +1,6 @@
 //! The fluid engine: max-min fair rates between events, exactly.
 //!
-//! Events are releases and completions; rates are constant between them. The engine pops every
+//! Events are releases, completions and changes of the routes; rates are constant between them. The engine pops every
 //! event of the earliest time (equality by residue), applies them and whatever they release at that
 //! same time, and repairs the rates once.
 //!
@@ -16,7 +16,6 @@ mod net;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::events::Fluid;
-pub(super) use self::events::PS_PER_S;
 pub(super) use self::net::{Net, Program};
 use super::maxmin::Method;
 use super::number::Number;
@@ -55,6 +54,14 @@ pub enum EngineError {
     Late {
         /// It takes at least this long.
         at_least_ps: u64,
+    },
+    /// An operation is released or under way while no live path serves it.
+    #[error("operation {op} has no live path in phase {phase}")]
+    CutOff {
+        /// The operation.
+        op: u32,
+        /// How many changes of the routes came before.
+        phase: usize,
     },
     /// The numbers outgrew the budget of their rung.
     #[error("the exact rationals outgrew their budget")]
@@ -115,6 +122,9 @@ pub fn run_by<N: Number>(
         }
         if now.over_budget() {
             return Err(EngineError::OverBudget);
+        }
+        if let Some((op, phase)) = engine.cut_off() {
+            return Err(EngineError::CutOff { op, phase });
         }
         engine.settle(&now);
     }

@@ -72,10 +72,14 @@ impl<'w, N: Number> Net<'w, N> {
         }
     }
 
-    /// Finds the earliest time at which something happens; [`Self::happen`] or [`Self::put_back`]
-    /// must follow.
-    pub(in crate::engine) fn look(&mut self, program: &impl Program<N>) -> Option<N> {
-        let mut now: Option<N> = None;
+    /// Finds the earliest time at which something happens, by `by` at the latest;
+    /// [`Self::happen`] or [`Self::put_back`] must follow.
+    pub(in crate::engine) fn look(
+        &mut self,
+        program: &impl Program<N>,
+        by: Option<N>,
+    ) -> Option<N> {
+        let mut now = by;
         while let Some(event) = self
             .queue
             .pop_until(now.as_ref().map_or(f64::INFINITY, Number::upper))
@@ -180,6 +184,17 @@ impl<'w, N: Number> Net<'w, N> {
             self.clocks[resource as usize].rest();
             self.queue.cancel(resource);
         }
+    }
+
+    /// Lets a flow that is under way go on along another route; the work that it has left.
+    /// [`Self::settle`] must follow.
+    pub(super) fn reroute(&mut self, slot: u32, route: u32, now: &N) -> N {
+        let op = self.solver.op(slot);
+        let clock = &self.clocks[self.solver.bottleneck(slot) as usize];
+        let left = self.dues[slot as usize].reading.sub(&clock.reading_at(now));
+        self.withdraw(slot);
+        self.enter(op, route, &left);
+        left
     }
 
     /// Serves every flow that is through when the clock of `resource` reaches its first due.

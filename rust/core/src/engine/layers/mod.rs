@@ -58,6 +58,11 @@ pub fn solve(
     limits: Limits,
     rung: Rung,
 ) -> Result<Solved, EngineError> {
+    // The recurrences know routes that stay.
+    let layers = Layers {
+        fast_forward: layers.fast_forward && workload.changes.is_empty(),
+        ..layers
+    };
     if layers.fast_forward
         && !repeat::starts_shared(workload)
         && let Some(engine) = recurrence(Looped::list(workload), limits)?
@@ -71,7 +76,8 @@ pub fn solve(
         engine
     } else {
         let simulated = quotient.as_ref().map_or(workload, |q| &q.workload);
-        Engine::Events(Run::climb(simulated, limits, rung)?)
+        let run = Run::climb(simulated, limits, rung);
+        Engine::Events(run.map_err(|error| of_operations(error, quotient.as_ref()))?)
     };
     Ok(match quotient {
         Some(quotient) => Solved::of(engine, rung)
@@ -109,6 +115,18 @@ pub fn certify(
         partition: Some(partition),
         ..ladder::certify(&workload, limits)?
     })
+}
+
+/// An error of a quotient's run in terms of the operations that it stands for.
+fn of_operations(error: EngineError, quotient: Option<&Quotient>) -> EngineError {
+    match (error, quotient) {
+        (EngineError::CutOff { op: class, phase }, Some(quotient)) => {
+            let classes = &quotient.partition.op_classes;
+            let op = classes.iter().position(|&of| of == class).unwrap_or(0) as u32;
+            EngineError::CutOff { op, phase }
+        }
+        (error, _) => error,
+    }
 }
 
 /// One operation for each class of those that behave alike, where there are enough of them.

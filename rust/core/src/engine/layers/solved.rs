@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::fluid::{EngineError, Limits};
-use crate::engine::ladder::{Exactness, OpTimes, Run, Rung, busy_ps};
+use crate::engine::ladder::{Exactness, OpTimes, Run, Rung, busy_ps, served_ps};
 use crate::engine::repeat::Evaluated;
 use crate::engine::symmetry::Partition;
 use crate::engine::workload::Workload;
@@ -160,16 +160,33 @@ impl Solved {
         Ok(classes.map(|&class| simulated[class as usize]).collect())
     }
 
+    /// How long each resource needs at full rate for what it served, in picoseconds; for runs whose
+    /// routes change at a time, by a repeat.
+    pub fn served_ps(&self, workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
+        let simulated = match &self.engine {
+            Engine::Events(run) => {
+                served_ps(self.simulated(workload), limits, run.exactness().rung)?
+            }
+            Engine::Recurrence(_) => unreachable!("routes that change are simulated by events"),
+        };
+        Ok(self.of_members(simulated))
+    }
+
     /// For how long each resource was in use, in picoseconds.
     pub fn busy_ps(&self, workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
         let simulated = match &self.engine {
             Engine::Events(run) => busy_ps(self.simulated(workload), limits, run.exactness().rung)?,
             Engine::Recurrence(run) => run.times().busy_ps(&run.looped),
         };
+        Ok(self.of_members(simulated))
+    }
+
+    /// What holds for each class of resources, for each of its members.
+    fn of_members(&self, simulated: Vec<f64>) -> Vec<f64> {
         let Some(partition) = &self.partition else {
-            return Ok(simulated);
+            return simulated;
         };
         let classes = partition.resource_classes.iter();
-        Ok(classes.map(|&class| simulated[class as usize]).collect())
+        classes.map(|&class| simulated[class as usize]).collect()
     }
 }

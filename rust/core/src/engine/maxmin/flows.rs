@@ -220,6 +220,10 @@ impl<'w> Flows<'w> {
         self.slots[slot as usize].op
     }
 
+    pub(super) fn route_of(&self, slot: u32) -> u32 {
+        self.slots[slot as usize].route
+    }
+
     pub(super) fn bottleneck(&self, slot: u32) -> u32 {
         self.slots[slot as usize].bottleneck
     }

@@ -123,6 +123,16 @@ impl<'w, N: Number> MaxMin<'w, N> {
         self.all.flows.op(slot)
     }
 
+    /// The route that a slot's flow takes.
+    pub fn route(&self, slot: u32) -> u32 {
+        self.all.flows.route_of(slot)
+    }
+
+    /// The slots of the active flows.
+    pub fn active(&self) -> &[u32] {
+        self.all.flows.active()
+    }
+
     /// The rate of the flows that a resource holds back.
     pub fn level(&self, resource: u32) -> &N {
         &self.all.levels[resource as usize]

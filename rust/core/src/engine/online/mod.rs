@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use self::flows::{Flow, Flows, State};
 pub use self::wires::{Path, Wires};
-use super::fluid::{Net, PS_PER_S};
+use super::fluid::Net;
 use super::maxmin::MaxMin;
 use super::number::{Number, Relation};
+use super::workload::PS_PER_S;
 
 /// A flow that was served: when its last byte arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ impl<N: Number> Online<N> {
     /// Lets everything happen up to and with a time.
     pub fn advance_to(&mut self, time_ps: u64) {
         let end = N::from_int(time_ps.into());
-        while let Some(next) = self.net.look(&self.flows) {
+        while let Some(next) = self.net.look(&self.flows, None) {
             if self.net.solver.ambiguity().less(&end, &next) {
                 self.net.put_back();
                 return;
@@ -146,7 +147,7 @@ impl<N: Number> Online<N> {
     /// Whatever is served at the next event or later arrives no sooner than the least latency after
     /// it.
     pub fn foresee(&mut self, known: Option<i128>) -> Foresight {
-        let Some(next) = self.net.look(&self.flows) else {
+        let Some(next) = self.net.look(&self.flows, None) else {
             return Foresight::Known(known);
         };
         let first = self.net.first_through(&next);
@@ -168,7 +169,7 @@ impl<N: Number> Online<N> {
     /// Lets things happen until the first arrival is known, and says when it is. The arrivals wait to
     /// be taken.
     pub fn run_to_arrival(&mut self, mut known: Option<i128>) -> Option<i128> {
-        while let Some(next) = self.net.look(&self.flows) {
+        while let Some(next) = self.net.look(&self.flows, None) {
             let least_ps = self.flows.least_latency_ps();
             let earliest = next.add(&N::from_int(least_ps.into()));
             if self.is_by(known, &earliest) {

@@ -132,6 +132,7 @@ impl Looped {
         };
         let bodies = Workload {
             op_routes: pick(&workload.op_routes),
+            changes: Vec::new(),
             op_sizes: pick(&workload.op_sizes),
             starts_ps,
             depends_on: distances(&workload.depends_on),

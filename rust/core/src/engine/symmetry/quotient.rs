@@ -20,6 +20,10 @@
 //! classes, and every time is constant on classes. The quotient has one operation per class and one
 //! resource per class, on which it puts the class's total weight: the same filling.
 //!
+//! Where routes change at a time, (1) and (2) hold in every phase. What is under way at a change is
+//! then a union of classes still, and of a class as much is left of each, so the next phase begins as
+//! the induction needs it.
+//!
 //! An operation is never in a class with one of its ancestors: by (3) all operations of a class have
 //! the same longest chain of predecessors. So the quotient has no cycle either.
 
@@ -27,7 +31,7 @@ use rustc_hash::FxHashMap;
 
 use super::refine::Partition;
 use crate::csr::Csr;
-use crate::engine::workload::{Incidence, Workload};
+use crate::engine::workload::{Change, Incidence, Workload};
 
 /// Why a partition is not equitable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +83,9 @@ pub fn quotient(workload: &Workload, partition: Partition) -> Result<Quotient, P
     let first_op = firsts(&partition.op_classes)?;
     let first_resource = firsts(&partition.resource_classes)?;
     check_ops(workload, &partition, &first_op)?;
-    let loads = class_loads(workload, &partition, &first_resource)?;
+    let each = workload.phases();
+    let loads = each.map(|op_routes| class_loads(workload, op_routes, &partition, &first_resource));
+    let loads: Vec<Csr<(u32, u64)>> = loads.collect::<Result<_, _>>()?;
     let built = Workload {
         capacities: pick(&workload.capacities, &first_resource),
         scales: pick(&workload.scales, &first_resource),
@@ -129,12 +135,13 @@ fn check_ops(w: &Workload, partition: &Partition, first: &[u32]) -> Result<(), P
         if like == op {
             continue;
         }
-        let (a, b) = (w.op_routes[op] as usize, w.op_routes[like] as usize);
-        let mut alike = w.op_sizes[op] == w.op_sizes[like]
-            && w.start_ps(op) == w.start_ps(like)
-            && w.latencies_ps[a] == w.latencies_ps[b]
-            && w.software_ps[a] == w.software_ps[b]
-            && touched[a] == touched[b];
+        let mut alike = w.op_sizes[op] == w.op_sizes[like] && w.start_ps(op) == w.start_ps(like);
+        for op_routes in w.phases() {
+            let (a, b) = (op_routes[op] as usize, op_routes[like] as usize);
+            alike &= w.latencies_ps[a] == w.latencies_ps[b]
+                && w.software_ps[a] == w.software_ps[b]
+                && touched[a] == touched[b];
+        }
         for edges in [&w.depends_on, &w.follows] {
             class_set(&partition.op_classes, edges.row(op), &mut ours);
             class_set(&partition.op_classes, edges.row(like), &mut theirs);
@@ -176,13 +183,15 @@ fn touched_classes(workload: &Workload, classes: &[u32]) -> Vec<u32> {
     of_route.collect()
 }
 
-/// Condition 1; per resource class, the total weight of each operation class on one member.
+/// Condition 1 in one phase; per resource class, the total weight of each operation class on one
+/// member.
 fn class_loads(
     workload: &Workload,
+    op_routes: &[u32],
     partition: &Partition,
     first: &[u32],
 ) -> Result<Csr<(u32, u64)>, PartitionError> {
-    let per_route = classes_per_route(workload, &partition.op_classes);
+    let per_route = classes_per_route(workload, op_routes, &partition.op_classes);
     let crossing = crossing_routes(workload);
     let mut total = vec![0u64; partition.n_op_classes()];
     let mut load_of = |resource: u32| -> Result<Vec<(u32, u64)>, PartitionError> {
@@ -225,8 +234,12 @@ fn class_loads(
 }
 
 /// How many operations of each class use each route.
-fn classes_per_route(workload: &Workload, op_classes: &[u32]) -> Csr<(u32, u64)> {
-    let routes = workload.op_routes.iter().zip(op_classes);
+fn classes_per_route(
+    workload: &Workload,
+    op_routes: &[u32],
+    op_classes: &[u32],
+) -> Csr<(u32, u64)> {
+    let routes = op_routes.iter().zip(op_classes);
     let mut pairs: Vec<(u32, u32)> = routes.map(|(&route, &class)| (route, class)).collect();
     pairs.sort_unstable();
     let mut uses = pairs.chunk_by(|a, b| a == b).peekable();
@@ -266,9 +279,9 @@ fn class_edges(edges: &Csr<u32>, partition: &Partition, first_op: &[u32]) -> Csr
     built
 }
 
-/// A workload that has nothing but the routes of the classes, each distinct one once.
-fn class_routes(workload: &Workload, first_op: &[u32], loads: &Csr<(u32, u64)>) -> Workload {
-    let mut of_class: Vec<Vec<Incidence>> = vec![Vec::new(); first_op.len()];
+/// The resources of each class in one phase.
+fn class_incidences(n_classes: usize, loads: &Csr<(u32, u64)>) -> Vec<Vec<Incidence>> {
+    let mut of_class: Vec<Vec<Incidence>> = vec![Vec::new(); n_classes];
     for (resource, row) in loads.rows().enumerate() {
         for &(class, weight) in row {
             of_class[class as usize].push(Incidence {
@@ -277,13 +290,20 @@ fn class_routes(workload: &Workload, first_op: &[u32], loads: &Csr<(u32, u64)>) 
             });
         }
     }
+    of_class
+}
+
+/// A workload that has nothing but the routes of the classes, each distinct one once; `loads` are
+/// those of each phase.
+fn class_routes(workload: &Workload, first_op: &[u32], loads: &[Csr<(u32, u64)>]) -> Workload {
     let mut built = Workload {
         capacities: Vec::new(),
         scales: Vec::new(),
         routes: Csr::default(),
         latencies_ps: Vec::new(),
         software_ps: Vec::new(),
-        op_routes: Vec::with_capacity(first_op.len()),
+        op_routes: Vec::new(),
+        changes: Vec::new(),
         op_sizes: Vec::new(),
         sizes: Vec::new(),
         starts_ps: Vec::new(),
@@ -291,18 +311,30 @@ fn class_routes(workload: &Workload, first_op: &[u32], loads: &Csr<(u32, u64)>) 
         follows: Csr::default(),
     };
     let mut route_of: FxHashMap<(Vec<Incidence>, u64, u64), u32> = FxHashMap::default();
-    for (row, &op) in of_class.into_iter().zip(first_op) {
-        let route = workload.op_routes[op as usize] as usize;
-        let (latency, software) = (workload.latencies_ps[route], workload.software_ps[route]);
-        let route = *route_of
-            .entry((row, latency, software))
-            .or_insert_with_key(|(row, _, _)| {
-                built.routes.push_row(row.iter().copied());
-                built.latencies_ps.push(latency);
-                built.software_ps.push(software);
-                built.routes.n_rows() as u32 - 1
-            });
-        built.op_routes.push(route);
+    for (phase, loads) in loads.iter().enumerate() {
+        let mut op_routes = Vec::with_capacity(first_op.len());
+        let rows = class_incidences(first_op.len(), loads);
+        for (row, &op) in rows.into_iter().zip(first_op) {
+            let route = workload.routes_in(phase)[op as usize] as usize;
+            let (latency, software) = (workload.latencies_ps[route], workload.software_ps[route]);
+            let route =
+                *route_of
+                    .entry((row, latency, software))
+                    .or_insert_with_key(|(row, _, _)| {
+                        built.routes.push_row(row.iter().copied());
+                        built.latencies_ps.push(latency);
+                        built.software_ps.push(software);
+                        built.routes.n_rows() as u32 - 1
+                    });
+            op_routes.push(route);
+        }
+        match phase.checked_sub(1) {
+            None => built.op_routes = op_routes,
+            Some(change) => {
+                let at_ps = workload.changes[change].at_ps;
+                built.changes.push(Change { at_ps, op_routes });
+            }
+        }
     }
     built
 }

@@ -4,6 +4,7 @@
 //! hash of its size, start, latency and software cost, of the *set* of colors on its route and of
 //! the *sets* of colors of its predecessors; a resource's color is a hash of its capacity and of
 //! the total weight that it carries of each operation color. Rounds repeat until no class splits.
+//! Where routes change at a time, each phase adds its colors and its weights.
 //! Operations are visited in topological order and see the new colors of their predecessors, so a
 //! chain of a thousand steps needs a few rounds, not a thousand.
 //!
@@ -83,15 +84,10 @@ struct Colors<'w> {
 impl<'w> Colors<'w> {
     fn new(workload: &'w Workload) -> Self {
         let ops = (0..workload.n_ops()).map(|op| {
-            let route = workload.op_routes[op] as usize;
-            [
-                workload.op_sizes[op].into(),
-                workload.start_ps(op),
-                workload.latencies_ps[route],
-                workload.software_ps[route],
-            ]
-            .into_iter()
-            .fold(0, chain)
+            let own = [workload.op_sizes[op].into(), workload.start_ps(op)];
+            let routes = workload.phases().map(|routes| routes[op] as usize);
+            let costs = routes.flat_map(|r| [workload.latencies_ps[r], workload.software_ps[r]]);
+            own.into_iter().chain(costs).fold(0, chain)
         });
         let resources = workload
             .capacities
@@ -114,7 +110,8 @@ impl<'w> Colors<'w> {
         }
         for &op in order {
             let op = op as usize;
-            let mut color = chain(self.ops[op], self.routes[workload.op_routes[op] as usize]);
+            let routes = workload.phases().map(|routes| routes[op] as usize);
+            let mut color = routes.fold(self.ops[op], |c, route| chain(c, self.routes[route]));
             for preds in [workload.depends_on.row(op), workload.follows.row(op)] {
                 let colors = preds.iter().map(|&pred| self.ops[pred as usize]);
                 color = chain(color, of_set(&mut self.scratch, colors));
@@ -122,20 +119,22 @@ impl<'w> Colors<'w> {
             self.ops[op] = color;
         }
         // Sums of hashes times weights: equal totals per color give equal sums.
-        self.routes.fill(0);
-        for (op, &color) in self.ops.iter().enumerate() {
-            let sum = &mut self.routes[workload.op_routes[op] as usize];
-            *sum = sum.wrapping_add(mix(color));
-        }
-        let mut loads = vec![0u64; self.resources.len()];
-        for (row, &sum) in workload.routes.rows().zip(&self.routes) {
-            for incidence in row {
-                let load = &mut loads[incidence.resource as usize];
-                *load = load.wrapping_add(sum.wrapping_mul(incidence.weight));
+        for op_routes in workload.phases() {
+            self.routes.fill(0);
+            for (&route, &color) in op_routes.iter().zip(&self.ops) {
+                let sum = &mut self.routes[route as usize];
+                *sum = sum.wrapping_add(mix(color));
             }
-        }
-        for (color, load) in self.resources.iter_mut().zip(loads) {
-            *color = chain(*color, load);
+            let mut loads = vec![0u64; self.resources.len()];
+            for (row, &sum) in workload.routes.rows().zip(&self.routes) {
+                for incidence in row {
+                    let load = &mut loads[incidence.resource as usize];
+                    *load = load.wrapping_add(sum.wrapping_mul(incidence.weight));
+                }
+            }
+            for (color, load) in self.resources.iter_mut().zip(loads) {
+                *color = chain(*color, load);
+            }
         }
     }
 

@@ -6,9 +6,9 @@
 //! other: crossing rails takes the spines (NCCL's PXN would go through a neighbour's NIC).
 //!
 //! Sources: [STAS] network chapter of stas00/ml-engineering @744d01e (2026-08): units of 32 boxes,
-//! rail-optimised leaf-spine, full fat tree; [RA] NVIDIA DGX SuperPOD H100 reference architecture
-//! (RA-11333, 2023): 8 leaves per unit and the spines of 1 to 4 units. The counts are quoted from
-//! memory of [RA] and so assumed; that other boxes are wired alike is assumed too.
+//! rail-optimised leaf-spine, full fat tree; [RA] NVIDIA DGX SuperPOD B200 reference architecture
+//! (docs.nvidia.com, read 2026-08), table of larger ones: 16 leaves and 8 spines for 2 units of 32
+//! boxes, 32 and 16 for 4. The spines of 1 and 3 units and that all boxes are wired alike are assumed.
 
 use super::family::nvlink::NvLinkDomain;
 use super::family::wires::{Cable, TIMING, Wires};
@@ -20,7 +20,7 @@ use crate::ids::NodeId;
 
 /// Boxes of a scalable unit, and so ports of a leaf each way [STAS, RA].
 const UNIT: u32 = 32;
-/// Spines for 1 to 4 units, so that the 32 uplinks of a leaf divide evenly [RA, assumed].
+/// Spines for 1 to 4 units, so that the 32 uplinks of a leaf divide evenly [RA; 1 and 3 assumed].
 const SPINES: [u32; 4] = [4, 8, 16, 16];
 
 /// From one GPU to another under one leaf, ps: NVIDIA's own model of a hop over the network is
@@ -57,12 +57,12 @@ impl Preset for DgxSuperpod {
     }
 
     fn source(&self) -> &'static str {
-        "ml-engineering network chapter (2026-08); DGX SuperPOD reference architecture RA-11333 \
-         (2023); NCCL tuning.cc"
+        "NVIDIA DGX SuperPOD B200 reference architecture (2026-08); ml-engineering network chapter \
+         (2026-08); NCCL tuning.cc"
     }
 
     fn assumed(&self) -> &'static str {
-        "leaf and spine counts; boxes other than H100 wired alike; split of the network latency; \
+        "spines of 1 and 3 units; boxes other than B200 wired alike; split of the network latency; \
          what the machine itself assumes"
     }
 

@@ -1,7 +1,7 @@
 //! Spray: one flow over all shortest paths at once.
 //!
 //! At each node the flow divides over the links on shortest paths (by hops, over live ordinary
-//! links) in proportion to their nominal rates. A failed link is not among them; a degraded one
+//! links) in proportion to their nominal rates times their weights. A failed link is not among them; a degraded one
 //! keeps its share and slows the flow. This is ideal per-packet load balancing in the fluid limit.
 //! The flow advances layer by layer, all of a layer being equally far from the destination.
 
@@ -112,10 +112,10 @@ fn divide(
         take(first, part.share);
         return Some(());
     };
-    let rest: u64 = candidates.map(|hop| hop.nominal_Bps).sum();
-    let total = first.nominal_Bps + second.nominal_Bps + rest;
+    let rest: u64 = candidates.map(|hop| hop.weight).sum();
+    let total = first.weight + second.weight + rest;
     for hop in toward.next(bundles, part.at) {
-        take(hop, part.share.times(Share::new(hop.nominal_Bps, total))?);
+        take(hop, part.share.times(Share::new(hop.weight, total))?);
     }
     Some(())
 }

@@ -1,11 +1,13 @@
 //! The walker that "hash", "dest", "plane" and "adaptive" share: equal stripes, one path each.
 //!
 //! The stripes of a flow are the distinct planes of its first links on live shortest paths, in
-//! order, links without a plane making one stripe of their own. Each stripe carries 1/k. Inside a
+//! order, links without a plane making one stripe of their own. Each stripe carries its part by the
+//! mean weight of those links, by nominal rate: 1/k where links are not weighed. Inside a
 //! stripe, the candidates at a node are the next hops on live shortest paths that keep to the
 //! plane (a link without a plane keeps to every plane), sorted by node id; a choice function picks
 //! one. Where no next hop keeps to the plane, all are candidates, so that a stripe never strands.
 
+use num_integer::Integer;
 use rustc_hash::FxHashMap;
 
 use super::adaptive::Load;
@@ -125,19 +127,47 @@ impl<'n, 'a> Walk<'n, 'a> {
         picks: impl Fn(Plane) -> P,
     ) -> Result<Route, RoutingError> {
         let n_hops = self.ends.n_hops;
-        let share = Share::new(1, planes.len() as u64);
+        let overflow = || self.network.overflow(self.src, self.dst);
+        let parts = self.parts(planes).ok_or_else(overflow)?;
         let mut shares = Vec::with_capacity(planes.len() * n_hops as usize);
         let mut latency_ps = 0;
-        for &plane in planes {
+        for (&plane, share) in planes.iter().zip(parts) {
             latency_ps = latency_ps.max(self.stripe(plane, picks(plane), share, &mut shares));
         }
         shares.sort_unstable_by_key(|(bundle, _)| *bundle);
-        add_up(&mut shares).ok_or_else(|| self.network.overflow(self.src, self.dst))?;
+        add_up(&mut shares).ok_or_else(overflow)?;
         Ok(Route {
             shares,
             latency_ps,
             hops: n_hops,
         })
+    }
+
+    /// The part of the flow in each of these planes, unless a share overflows.
+    fn parts(&self, planes: &[Plane]) -> Option<Vec<Share>> {
+        let mean = |plane: Plane| {
+            let first = self.next(self.ends.from).filter(|hop| hop.plane == plane);
+            let sum = first.fold((0u128, 0u128), |(weight, rate), hop| {
+                let nominal = u128::from(hop.nominal_Bps);
+                (
+                    weight + nominal * u128::from(hop.weight_ppm),
+                    rate + nominal,
+                )
+            });
+            let common = sum.0.gcd(&sum.1).max(1);
+            let [num, den] = [sum.0 / common, sum.1 / common].map(u64::try_from);
+            Some(Share::new(num.ok()?, den.ok()?))
+        };
+        let means: Vec<Share> = planes
+            .iter()
+            .map(|&plane| mean(plane))
+            .collect::<Option<_>>()?;
+        let (first, rest) = means.split_first()?;
+        let total = rest
+            .iter()
+            .try_fold(*first, |total, mean| total.plus(*mean))?;
+        let part = |mean: &Share| mean.times(Share::new(total.den(), total.num()));
+        means.iter().map(part).collect()
     }
 
     /// Walks one stripe; returns its latency in ps.

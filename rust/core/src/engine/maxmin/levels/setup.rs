@@ -21,7 +21,7 @@ impl Plan {
     pub(crate) fn new(workload: &Workload) -> Option<Self> {
         let n = workload.capacities.len();
         let mut totals = vec![0u64; n];
-        for &route in &workload.op_routes {
+        for &route in workload.phases().flatten() {
             for incidence in workload.routes.row(route as usize) {
                 let total = &mut totals[incidence.resource as usize];
                 *total = total.saturating_add(incidence.weight);

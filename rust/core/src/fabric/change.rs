@@ -1,0 +1,97 @@
+//! Links that fail, slow down or recover at a time: a fabric for each phase of a run.
+//!
+//! A change *sets* the live rate of its links to a share of their nominal rate, whatever that was
+//! before; so 1.0 is a recovery, also of what [`Fabric::degrade`] took away. Of several changes of a
+//! link at one time the last one given holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::FabricError;
+use super::graph::Fabric;
+use crate::ids::LinkId;
+
+/// From a time on, the links of a selector carry a share of their nominal rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkChange {
+    /// Which links, as for [`Fabric::select`].
+    pub selector: String,
+    /// Share of the nominal rate, in 0..=1; 0 is a failed link.
+    pub factor: f64,
+    /// From when on.
+    pub at_ps: u64,
+}
+
+/// A fabric from some time on.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// From when on.
+    pub at_ps: u64,
+    /// With the live rates from then on.
+    pub fabric: Arc<Fabric>,
+}
+
+impl Fabric {
+    /// The fabric after each time at which links change, by ascending times.
+    ///
+    /// # Errors
+    /// If a factor is not in 0..=1, a selector matches nothing, or a link with a factor above 0
+    /// would be left with 0 B/s.
+    pub fn phases(&self, changes: &[LinkChange]) -> Result<Vec<Phase>, FabricError> {
+        let mut by_time: BTreeMap<u64, Vec<&LinkChange>> = BTreeMap::new();
+        for change in changes {
+            by_time.entry(change.at_ps).or_default().push(change);
+        }
+        let mut live: Vec<u64> = self.links().iter().map(|link| link.rate_Bps).collect();
+        let mut phases = Vec::with_capacity(by_time.len());
+        for (at_ps, changes) in by_time {
+            for change in changes {
+                self.set(change, &mut live)?;
+            }
+            let fabric = Arc::new(self.with_live_rates(&live));
+            phases.push(Phase { at_ps, fabric });
+        }
+        Ok(phases)
+    }
+
+    fn set(&self, change: &LinkChange, live: &mut [u64]) -> Result<(), FabricError> {
+        let LinkChange {
+            selector, factor, ..
+        } = change;
+        if !(0.0..=1.0).contains(factor) {
+            return Err(FabricError::BadFactor {
+                selector: selector.clone(),
+                factor: *factor,
+            });
+        }
+        for id in self.select(selector)? {
+            live[id.index()] = self.share_of_nominal(id, *factor)?;
+        }
+        Ok(())
+    }
+
+    fn share_of_nominal(&self, id: LinkId, factor: f64) -> Result<u64, FabricError> {
+        let nominal_Bps = self.link(id).nominal_rate_Bps;
+        // Rates are below 2^53, so the conversion is exact and the product is rounded once.
+        match (nominal_Bps as f64 * factor).round() as u64 {
+            0 if factor > 0.0 => Err(FabricError::VanishingRate {
+                link: self.link_name(id),
+                rate_Bps: nominal_Bps,
+                factor,
+            }),
+            rate_Bps => Ok(rate_Bps),
+        }
+    }
+
+    /// The fabric whose links have the largest rate that they have in any phase: nothing is slower on
+    /// it than while the links change.
+    #[must_use]
+    pub fn at_best(&self, phases: &[Phase]) -> Self {
+        let best = self.links().iter().enumerate().map(|(index, link)| {
+            let id = LinkId::from_index(index);
+            let later = phases.iter().map(|phase| phase.fabric.link(id).rate_Bps);
+            later.fold(link.rate_Bps, u64::max)
+        });
+        self.with_live_rates(&best.collect::<Vec<_>>())
+    }
+}
