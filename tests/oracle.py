@@ -111,13 +111,19 @@ class _State:
     left: dict[int, Fraction] = field(default_factory=dict)  # bytes left of the flows in service
     released: dict[int, Fraction] = field(default_factory=dict)
     served: dict[int, Fraction] = field(default_factory=dict)
+    arrived: dict[int, Fraction] = field(default_factory=dict)
+
+    def serve(self, index: int, now: Fraction) -> None:
+        """Let the last byte of flow `index` be served, and arrive on the path of now."""
+        self.served[index] = now
+        self.arrived[index] = now + Fraction(self.flows[index].latency_ps)
 
     def release_time(self, index: int) -> Fraction | None:
         """When flow `index` is released, or None while one of its predecessors is unserved."""
         flow = self.flows[index]
         if not all(p in self.served for p in (*flow.depends_on, *flow.follows)):
             return None
-        arrivals = [self.served[p] + Fraction(self.flows[p].latency_ps) for p in flow.depends_on]
+        arrivals = [self.arrived[p] for p in flow.depends_on]
         ready = max([Fraction(flow.start_ps), *arrivals]) + Fraction(flow.software_ps)
         return max([ready, *(self.served[p] for p in flow.follows)])
 
@@ -135,7 +141,7 @@ class _State:
         """Take flow `index` out."""
         self.released.setdefault(index, now)
         self.left.pop(index, None)
-        self.served[index] = now
+        self.serve(index, now)
 
     def settle(self, now: Fraction) -> None:
         """Do all that happens at `now`; a completion may release flows at the same moment."""
@@ -148,18 +154,22 @@ class _State:
                     self.left[index] = Fraction(self.flows[index].size)
                     changed = True
             for index in [index for index, left in self.left.items() if left == 0]:
-                self.served[index] = now
+                self.serve(index, now)
                 del self.left[index]
                 changed = True
 
 
 def simulate(
-    capacities: Capacities, flows: Sequence[Flow], leaves_ps: Mapping[int, Exact] | None = None
+    capacities: Capacities,
+    flows: Sequence[Flow],
+    leaves_ps: Mapping[int, Exact] | None = None,
+    changes: Sequence[tuple[Exact, Capacities, Sequence[Flow]]] = (),
 ) -> Run:
     """Serve all flows and return when each was released, served and arrived.
 
     A flow in `leaves_ps` goes away at that time if it is not served by then: it is in `left`, and
-    that time stands for its service.
+    that time stands for its service. `changes` are times with the capacities, and the weights and
+    latencies of all flows, that hold from then on.
 
     Two flows of 10 B share 10 B/s: 5 B/s each, so both are served after 2 s.
 
@@ -170,6 +180,7 @@ def simulate(
     state = _State(flows)
     leaves = {index: Fraction(time) for index, time in (leaves_ps or {}).items()}
     left = set()
+    changes = sorted(changes, key=lambda change: change[0])
     intervals = []
     now = Fraction(0)
     state.settle(now)
@@ -180,6 +191,7 @@ def simulate(
         ends = [now + state.left[index] / rate * PS_PER_S for index, rate in rates.items()]
         staying = [time for index, time in leaves.items() if index not in state.served]
         upcoming = [*ends, *state.waiting().values(), *staying]
+        upcoming += [Fraction(time) for time, _, _ in changes[:1]]
         if not upcoming:
             raise ValueError("the predecessors form a cycle")
         then = min(upcoming)
@@ -192,10 +204,9 @@ def simulate(
             if time == now and index not in state.served:
                 state.leave(index, now)
                 left.add(index)
-    times = [
-        Times(state.released[i], state.served[i], state.served[i] + Fraction(flow.latency_ps))
-        for i, flow in enumerate(flows)
-    ]
+        while changes and changes[0][0] <= now:
+            _, capacities, state.flows = changes.pop(0)
+    times = [Times(state.released[i], state.served[i], state.arrived[i]) for i in range(len(flows))]
     return Run(times, intervals, frozenset(left))
 
 

@@ -356,7 +356,7 @@ def _run_question(
     return question.run(fabric.core, start_ps, run.core())
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
     """A job on its endpoints."""
 
     schedule: Schedule
@@ -365,29 +365,30 @@ class _Placed(NamedTuple):
 
 
 def _simulate_jobs(fabric: Fabric, jobs: Sequence[Job], run: Settings) -> Result:
-    placed = [_placed(fabric, job, run) for job in jobs]
-    only = placed[0].schedule if len(placed) == 1 else None
+    ready = [placed(fabric, job, run) for job in jobs]
+    only = ready[0].schedule if len(ready) == 1 else None
     asked = Asked(
         fabric.name,
-        sum(len(job.endpoints) for job in placed),
+        sum(len(job.endpoints) for job in ready),
         run.routing,
         None if only is None else only.collective,
         None if only is None else only.volume_bytes,
         fabric.calibration,
     )
-    return Result(asked, partial(_run_jobs, fabric, placed, run))
+    return Result(asked, partial(_run_jobs, fabric, ready, run))
 
 
-def _run_jobs(fabric: Fabric, placed: list[_Placed], run: Settings) -> _core.Run:
+def _run_jobs(fabric: Fabric, placed: list[Placed], run: Settings) -> _core.Run:
     jobs = [(job.schedule.core, job.endpoints, job.start_ps) for job in placed]
     return _core.simulate_jobs(fabric.core, jobs, run.core())
 
 
-def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
+def placed(fabric: Fabric, job: Job, run: Settings) -> Placed:
+    """Return a job on its endpoints, its schedule proved."""
     given = job.keywords
     if isinstance(job.collective, str):
         question, starts = _checked_question(fabric, job.collective, given)
-        return _Placed(_schedule_of(fabric, question, run), question.endpoints, starts)
+        return Placed(_schedule_of(fabric, question, run), question.endpoints, starts)
     schedule = job.collective
     sizes = {name: given.pop(name) for name in ("size_bytes", "per_rank_bytes") if name in given}
     if schedule.is_sizeless:
@@ -401,7 +402,7 @@ def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
         raise ArgumentError(
             f"ranks must name {schedule.n_ranks} endpoints, as the schedule has, got {len(chosen)}"
         )
-    return _Placed(schedule, chosen, start_times(given.get("start_ps", 0), len(chosen)))
+    return Placed(schedule, chosen, start_times(given.get("start_ps", 0), len(chosen)))
 
 
 def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:

@@ -176,8 +176,11 @@ struct Router<'a> {
     resource_of_bundle: FxHashMap<u32, u32>,
     resource_of_reduction: FxHashMap<u32, u32>,
     route_of: FxHashMap<(u32, u32, bool, u64), u32>,
-    occurrences: FxHashMap<(u32, u32), u64>,
+    occurrences: Occurrences,
 }
+
+/// How many flows each pair of nodes had.
+pub type Occurrences = FxHashMap<(u32, u32), u64>;
 
 impl<'a> Router<'a> {
     fn new(fabric: &'a Fabric, network: &'a Network<'a>, routing: &'a dyn Routing) -> Self {
@@ -190,7 +193,7 @@ impl<'a> Router<'a> {
             resource_of_bundle: FxHashMap::default(),
             resource_of_reduction: FxHashMap::default(),
             route_of: FxHashMap::default(),
-            occurrences: FxHashMap::default(),
+            occurrences: Occurrences::default(),
         }
     }
 
@@ -255,7 +258,20 @@ pub fn place(
     sync: Sync,
     jobs: &[Job],
 ) -> Result<Placement, PlacementError> {
+    place_after(fabric, network, routing, sync, jobs, Occurrences::default())
+}
+
+/// Places jobs on a fabric on which there were flows before.
+pub fn place_after(
+    fabric: &Fabric,
+    network: &Network,
+    routing: &dyn Routing,
+    sync: Sync,
+    jobs: &[Job],
+    before: Occurrences,
+) -> Result<Placement, PlacementError> {
     let mut router = Router::new(fabric, network, routing);
+    router.occurrences = before;
     let total = |edges: fn(&Schedule) -> usize| jobs.iter().map(|job| edges(job.schedule)).sum();
     router.builder.reserve(
         total(Schedule::len),
