@@ -270,6 +270,7 @@ def test_times_closer_than_a_double_tells_are_told_apart_by_a_replay() -> None:
         (lambda s: s.cancel(7), ["7"]),
         (lambda s: s.inject(1000, 0, 1, 8, via="l2.0.0"), ["via"]),
         (lambda s: s.inject(1000, 0, 16, 8, via=["l2.0.99"]), ["l2.0.99"]),
+        (lambda s: s.inject(1000, 0, 16, 8, via=["node02/l1.3"]), ["node02/l1.3"]),
         (lambda s: s.inject_collective(999, "barrier", ranks=2), ["t_ps", "1000", "999"]),
         (lambda s: s.inject_collective(1000, "all_red", ranks=2, size_bytes=8), ["all_reduce"]),
         (lambda s: s.inject_collective(1000, "barrier", ranks=[0, 48]), ["48"]),

@@ -27,7 +27,7 @@ use crate::engine::ladder::{Exactness, RATIONAL_MAX_OPS, Rung};
 use crate::engine::online::{Arrival, Course, Foresight, Wires};
 use crate::error::Error;
 use crate::fabric::Fabric;
-use crate::fabric::routing::{self, RoutingOptions, lookup};
+use crate::fabric::routing::{self, RoutingOptions, lookup, pinned_links};
 use crate::ids::NodeId;
 use crate::placement::Occurrences;
 use crate::schedule::{Op, Schedule};
@@ -230,9 +230,12 @@ impl Session {
             self.fabric.software_ps()
         };
         let ready_ps = fits(u128::from(time_ps) + u128::from(software_ps))?;
-        if !via.is_empty() && !self.layout.has_single_links {
-            self.run_to_now();
-            self.rewire(self.layout.fabric.clone(), true)?;
+        if !via.is_empty() {
+            pinned_links(&self.layout.fabric, src, dst, via)?;
+            if !self.layout.has_single_links {
+                self.run_to_now();
+                self.rewire(self.layout.fabric.clone(), true)?;
+            }
         }
         let counts = via.is_empty() && self.layout.counts_occurrences();
         let pair = (src.0, dst.0);
