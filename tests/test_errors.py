@@ -200,7 +200,7 @@ def test_bad_counts_are_refused(counts: object, words: list[str]) -> None:
         ({"collective": 3}, ["collective", "Schedule", "int"]),
         ({"collective": []}, ["at least one Job"]),
         ({"algorithm": "ring", "chunks": 2.5}, ["chunks", "2.5"]),
-        ({"moe": object()}, ["moe is for combine and dispatch; all_reduce takes size_bytes"]),
+        ({"moe": "tokens"}, ["moe is for combine and dispatch; all_reduce takes size_bytes"]),
         ({"collective": "dispatch"}, ["dispatch needs moe=cm.moe(...) and no size"]),
     ],
     ids=repr,

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._core import __version__
+from .certificate import Certificate
 from .collectives import Schedule, algorithms, schedule
 from .compare import compare, specs, winners
 from .errors import (
@@ -31,7 +32,7 @@ from .fabric import Fabric, presets, routings
 from .failures import failures
 from .grid import grid
 from .moe import Moe, moe
-from .result import Certificate, Result
+from .result import Result
 from .simulate import Job, simulate, simulate_flows
 from .sweep import sweep
 from .team import Team

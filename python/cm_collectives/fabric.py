@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _core
+from . import _core, queries
 from .arguments import (
     WITHOUT_SIZE,
     algorithm_options,
-    ask,
     endpoints,
     integer,
-    payload,
     settings,
     size_array,
     text,
 )
 from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
 from .frames import Column, collected, from_frame, to_frame
+from .queries import (
+    ONE_SIZE,
+    CacheInfo,
+    are_hashable,
+    asked_once_ps,
+    open_case,
+    open_question,
+    rank_key,
+    warn_beyond,
+)
 from .team import Team
 
 if TYPE_CHECKING:
@@ -30,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .arguments import Ranks, Size
-    from .formats.fabric_toml import Parsed
     from .measure.calibration import Calibration
+    from .queries import Cases, Memo
     from .session import Session
 
 PS_PER_S = 1e12
@@ -40,12 +48,6 @@ PS_PER_S = 1e12
 DEFAULT_MAX_LINKS = 10**7
 # Links are numbered by 32 bits.
 MAX_LINKS = 2**32 - 1
-
-# Answers that a fabric remembers; at about 200 bytes each, 13 MB.
-MEMO_SIZE = 65_536
-
-# Questions that it remembers, whatever their size; at 4 bytes per rank and 1 kB, 2 MB.
-CASES_SIZE = 512
 
 _LINK_COLUMNS = (
     Column("src", "text"),
@@ -113,30 +115,6 @@ def routings() -> pl.DataFrame:
     return to_frame(_core.routings())
 
 
-class _Memo(Protocol):
-    """What `functools.lru_cache` makes of `_time_ps`."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> int: ...  # noqa: ANN401
-    def cache_info(self) -> Any: ...  # noqa: ANN401
-    def cache_clear(self) -> None: ...
-
-
-class _Cases(Protocol):
-    """What `functools.lru_cache` makes of `_open_case`."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> _core.Case: ...  # noqa: ANN401
-    def cache_clear(self) -> None: ...
-
-
-class CacheInfo(NamedTuple):
-    """How a fabric's memory of answers is used, as `functools.lru_cache` reports it."""
-
-    hits: int
-    misses: int
-    maxsize: int
-    currsize: int
-
-
 class Fabric:
     """A machine: endpoints, switches and directed links with rates and latencies.
 
@@ -155,14 +133,15 @@ class Fabric:
         "_calibration",
         "_cases",
         "_frames",
+        "_machine",
         "_memo",
         "_recipe",
         "core",
     )
 
     core: _core.Fabric
-    _cases: _Cases
-    _memo: _Memo
+    _cases: Cases
+    _memo: Memo
 
     def __init__(
         self,
@@ -173,11 +152,9 @@ class Fabric:
         self.core = core
         self._calibration = calibration
         self._recipe = recipe
+        self._machine = queries.Machine(core, calibration)
         self._frames: dict[str, pl.DataFrame] = {}
-        # typed: True must not find the answer for 1. The closure holds the core object and not the
-        # fabric, so that a fabric is freed as soon as nobody needs it.
-        self._cases = lru_cache(CASES_SIZE, typed=True)(partial(_open_case, core))
-        self._memo = lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, core, self._cases))
+        self._cases, self._memo = queries.memory(self._machine)
 
     @staticmethod
     def preset(name: str, **params: SupportsIndex | str) -> Fabric:
@@ -209,7 +186,7 @@ class Fabric:
         >>> fabric is cm.Fabric.preset("cm384", timing="line_rate")
         True
         """
-        if not _are_hashable(name, *params.values()):
+        if not are_hashable(name, *params.values()):
             return _make_preset(name, params)  # which refuses what cannot be a key
         return _preset(name, **params)  # type: ignore[arg-type] # hashable, as was asked above
 
@@ -258,11 +235,11 @@ class Fabric:
         >>> fabric.n_endpoints, len(fabric.links), fabric.links["rate_Bps"].max()
         (8, 16, 50000000000)
         """
-        from .formats import fabric_toml
+        from .formats import fabric_toml, parsed, source_text
 
         limit = integer(max_links, "max_links", 1, MAX_LINKS)
-        content, origin = _content(source, "source")
-        fabric = _from_parsed(fabric_toml.parse(content, origin, limit), origin)
+        content, origin = source_text.read(source, "source")
+        fabric = Fabric(parsed.fabric(fabric_toml.parse(content, origin, limit), origin))
         parts = fabric.core.parts()
         if len(parts) > 1:
             raise SpecError(f"{origin}: links: no way joins {parts[0]!r} and {parts[1]!r}")
@@ -340,11 +317,11 @@ class Fabric:
         >>> cm.Fabric.from_networkx(graph).n_endpoints
         4
         """
-        from .formats import networkx
+        from .formats import networkx, parsed
 
         limit = integer(max_links, "max_links", 1, MAX_LINKS)
-        parsed = networkx.parse(graph, text(name, "name"), levels, limit)
-        return _from_parsed(parsed, "graph")
+        found = networkx.parse(graph, text(name, "name"), levels, limit)
+        return Fabric(parsed.fabric(found, "graph"))
 
     @staticmethod
     def from_frames(
@@ -649,9 +626,9 @@ class Fabric:
         (112, 113, 48, 49)
         """
         if isinstance(ranks, (str, PathLike)):
-            from .formats import placement
+            from .formats import placement, source_text
 
-            content, origin = _content(ranks, "ranks")
+            content, origin = source_text.read(ranks, "ranks")
             ranks = placement.parse(content, origin, self._hosts())
         chosen = endpoints(ranks, self.n_endpoints)
         return Team(chosen, dict(self.core.levels(chosen)))
@@ -704,6 +681,11 @@ class Fabric:
         CmError
             As `cm.simulate`.
 
+        Warns
+        -----
+        CalibrationWarning
+            If the answer leaves what the calibration of the fabric has seen.
+
         Examples
         --------
         >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
@@ -712,13 +694,13 @@ class Fabric:
         1000000000
         """
         if isinstance(ranks, list) or hasattr(ranks, "tolist"):
-            ranks = _rank_key(ranks, self.n_endpoints)
+            ranks = rank_key(ranks, self.n_endpoints)
         try:
             return self._memo(collective, size_bytes, ranks, algorithm, **question)
         except TypeError:
-            if _are_hashable(size_bytes, *question.values()):
+            if are_hashable(size_bytes, *question.values()):
                 raise
-        return _asked_once_ps(self.core, collective, size_bytes, ranks, algorithm, **question)
+        return asked_once_ps(self._machine, collective, size_bytes, ranks, algorithm, **question)
 
     def time_s(
         self,
@@ -731,7 +713,7 @@ class Fabric:
     ) -> float:
         """Return the time of one collective in seconds.
 
-        Parameters, errors and memory are those of `time_ps`.
+        Parameters, errors, warnings and memory are those of `time_ps`.
 
         Returns
         -------
@@ -792,14 +774,17 @@ class Fabric:
         array([0.   , 0.001])
         """
         sizes = size_array(sizes_bytes)
-        if collective == WITHOUT_SIZE or not _ONE_SIZE.isdisjoint(question):
+        if collective == WITHOUT_SIZE or not ONE_SIZE.isdisjoint(question):
             raise ArgumentError(
                 f"times_s asks for many sizes, so it takes no {WITHOUT_SIZE} and none of "
-                f"{', '.join(sorted(_ONE_SIZE))}; use time_s"
+                f"{', '.join(sorted(ONE_SIZE))}; use time_s"
             )
-        case = _open_case(self.core, collective, ranks, algorithm, **question)
+        case = open_case(self.core, collective, ranks, algorithm, **question)
         n_threads = None if threads is None else integer(threads, "threads", 1, 2**16)
         times = _core.times_ps(case, sizes.ravel(), n_threads)
+        if self.calibration is not None and sizes.size > 0:
+            asked = open_question(self.core, collective, ranks, algorithm, **question)
+            warn_beyond(self._machine, asked.question, sizes)
         seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
         return seconds
 
@@ -849,7 +834,7 @@ class Fabric:
         CacheInfo(hits=2, misses=1, maxsize=65536, currsize=1)
         """
         info = self._memo.cache_info()
-        return CacheInfo(info.hits, info.misses, MEMO_SIZE, info.currsize)
+        return CacheInfo(info.hits, info.misses, queries.MEMO_SIZE, info.currsize)
 
     def cache_clear(self) -> None:
         """Forget the answers of `time_ps` and `time_s`, and the questions.
@@ -940,42 +925,6 @@ def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:
     return _preset(name, **params)
 
 
-def _content(source: str | PathLike[str], name: str) -> tuple[str, str]:
-    """Return the text of a path or of the text itself, and what to call it."""
-    if isinstance(source, str) and "\n" in source:
-        return source, "text"
-    if not isinstance(source, (str, PathLike)):
-        raise ArgumentError(f"{name} must be a path, or text with a line break, got {source!r}")
-    from pathlib import Path
-
-    try:
-        return Path(source).read_text(encoding="utf-8"), str(source)
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{source}: is no UTF-8 text: {error}") from None
-
-
-def _from_parsed(parsed: Parsed, origin: str) -> Fabric:
-    import numpy as np
-
-    def numbers(values: list[int | None]) -> NDArray[np.int64]:
-        return np.array([-1 if value is None else value for value in values], dtype=np.int64)
-
-    nodes = {
-        key: numbers(values) if key == "reduction_rate_Bps" else [each or "" for each in values]
-        for key, values in parsed.nodes.items()
-    }
-    links = {
-        key: numbers(values) if key.endswith(("_Bps", "_ps")) or key == "plane" else values
-        for key, values in parsed.links.items()
-    }
-    nodes["in_network"] = np.array(parsed.nodes["in_network"], dtype=np.bool_)
-    links["ordinary"] = np.array(parsed.links["ordinary"], dtype=np.bool_)
-    try:
-        return Fabric(_core.Fabric.from_columns(parsed.name, nodes, links))
-    except ArgumentError as error:
-        raise SpecError(f"{origin}: {error}") from None
-
-
 def _factor(selector: object, factor: object) -> float:
     if isinstance(factor, bool) or not isinstance(factor, (int, float)):
         raise ArgumentError(f"factors[{selector!r}] must be a number in 0..1, got {factor!r}")
@@ -988,77 +937,3 @@ def _without_nulls(values: NDArray[np.int64] | list[int | None]) -> NDArray[np.i
     if isinstance(values, list):
         return np.array([-1 if value is None else value for value in values], dtype=np.int64)
     return values
-
-
-# What says more than how many bytes there are, or says it for one size only.
-_ONE_SIZE = frozenset(("counts", "moe", "per_rank_bytes", "size_bytes", "start_ps"))
-
-
-def _open_case(
-    core: _core.Fabric,
-    collective: object,
-    ranks: object,
-    algorithm: object,
-    **keywords: Any,  # noqa: ANN401
-) -> _core.Case:
-    """Return the question that `keywords` ask, ready for any size."""
-    size_bytes = None if collective == WITHOUT_SIZE else 0
-    asked = ask(
-        core.n_endpoints,
-        collective,
-        {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords},
-    )
-    return asked.question.case(core, asked.settings.core())
-
-
-def _time_ps(  # noqa: PLR0917 - lru_cache is fastest with positions
-    core: _core.Fabric,
-    cases: _Cases,
-    collective: str,
-    size_bytes: object,
-    ranks: object,
-    algorithm: object,
-    **keywords: Any,  # noqa: ANN401
-) -> int:
-    per_rank_bytes = keywords.pop("per_rank_bytes", None)
-    if not _ONE_SIZE.isdisjoint(keywords):
-        keywords["per_rank_bytes"] = per_rank_bytes
-        return _asked_once_ps(core, collective, size_bytes, ranks, algorithm, **keywords)
-    case = cases(collective, ranks, algorithm, **keywords)
-    asked = payload(collective, case.n_ranks, size_bytes, per_rank_bytes)
-    return case.time_ps(asked.size_bytes)
-
-
-def _asked_once_ps(
-    core: _core.Fabric,
-    collective: object,
-    size_bytes: object,
-    ranks: object,
-    algorithm: object,
-    **keywords: Any,  # noqa: ANN401
-) -> int:
-    asked = ask(
-        core.n_endpoints,
-        collective,
-        {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords},
-    )
-    return asked.run(core).time_ps
-
-
-def _rank_key(ranks: Any, n_endpoints: int) -> tuple[int, ...]:  # noqa: ANN401
-    """Return a list or an array of ranks as a key, checked unless it is plain.
-
-    Plain integers are checked where the key is new; a bool or a NumPy integer among them would be
-    equal to one, so it is found here.
-    """
-    if isinstance(ranks, list) and set(map(type, ranks)) == {int}:
-        return tuple(ranks)
-    return tuple(endpoints(ranks, n_endpoints))
-
-
-def _are_hashable(*values: object) -> bool:
-    try:
-        hash(values)
-    except TypeError:
-        return False
-    return True

@@ -13,7 +13,7 @@ from .progress import reporter
 from .scenarios import NO_SIZE, RESULT_COLUMNS, Scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
     from os import PathLike
 
@@ -134,6 +134,11 @@ def sweep(
     CmError
         With `on_error="raise"`: the error of the first row that has one.
 
+    Warns
+    -----
+    CalibrationWarning
+        If rows leave what the calibration of their fabric has seen.
+
     Examples
     --------
     >>> scenarios = cm.grid(
@@ -208,7 +213,33 @@ def answer(
     answered = _core.sweep(
         cases, number[scenarios.which[valid]], scenarios.sizes[valid], n_threads, report
     )
-    return _result_frame(scenarios, _Columns(valid, answered), errors)
+    columns = _Columns(valid, answered)
+    _warn_beyond(scenarios, columns.numbers("time_ps") >= 0)
+    return _result_frame(scenarios, columns, errors)
+
+
+def _warn_beyond(scenarios: Scenarios, answered: NDArray[np.bool_]) -> None:
+    """Warn of answers for which the calibration of their fabric has seen nothing alike."""
+    calibrated = [
+        (number, question.fabric.core, question.fabric.calibration, question.asked.question)
+        for number, question in enumerate(scenarios.questions)
+        if question.fabric is not None
+        and question.fabric.calibration is not None
+        and question.asked is not None
+    ]
+    if not calibrated:
+        return
+    import numpy as np
+
+    from .measure import reach
+
+    def used() -> Iterator[reach.Used]:
+        for number, core, calibration, question in calibrated:
+            sizes = scenarios.sizes[answered & (scenarios.which == number)]
+            for size in reach.telling(np.where(sizes == NO_SIZE, 0, sizes)):
+                yield reach.Used(core, calibration, question, size)
+
+    reach.warn(used())
 
 
 def _valid(scenarios: Scenarios) -> tuple[NDArray[np.bool_], pl.Series]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import tomllib
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cm_collectives.errors import LimitError, SpecError
 
+from .parsed import Parsed
 from .tables import Place, Table, nearest
 
 if TYPE_CHECKING:
@@ -32,14 +33,6 @@ LINK_KEYS = (
 )  # fmt: skip
 
 _HEADER = re.compile(r"\s*\[\[\s*(\w+)\s*\]\]", re.ASCII)
-
-
-class Parsed(NamedTuple):
-    """What a file describes, as the columns of `Fabric.nodes` and `Fabric.links`."""
-
-    name: str
-    nodes: dict[str, list[Any]]
-    links: dict[str, list[Any]]
 
 
 def parse(content: str, origin: str, max_links: int) -> Parsed:

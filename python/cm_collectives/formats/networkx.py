@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from cm_collectives.errors import ArgumentError
 
-from .fabric_toml import SCHEMA, Parsed, level_column, read_tables
+from .fabric_toml import SCHEMA, level_column, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .parsed import Parsed
 
 
 def parse(graph: Any, name: str, levels: Sequence[str], max_links: int) -> Parsed:  # noqa: ANN401

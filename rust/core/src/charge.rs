@@ -72,11 +72,7 @@ impl Charge {
             }));
         }
         let is_its_own = ruling.algorithm == outline.algorithm;
-        let regime = match ruling.regime {
-            // Another algorithm than the library's leaves the switches out, and shares its kernels.
-            Regime::Switch if !is_its_own => Regime::Bulk,
-            regime => regime,
-        };
+        let regime = regime_of(&ruling, outline.algorithm);
         let steps = Steps {
             n_ranks: outline.n_ranks,
             of_schedule: traffic.n_steps,
@@ -164,6 +160,30 @@ pub fn ruling(
         library: calibration.library.clone(),
         collective: collective.name(),
     })
+}
+
+/// How the kernels of a calibrated fabric's library move the bytes of an algorithm, its own if none
+/// is named.
+///
+/// # Errors
+/// As for [`ruling`].
+pub fn regime(
+    fabric: &Fabric,
+    endpoints: &[u32],
+    collective: Collective,
+    algorithm: Option<&str>,
+    size_bytes: u64,
+) -> Result<Regime, Error> {
+    let ruling = ruling(fabric, endpoints, collective, size_bytes)?;
+    Ok(regime_of(&ruling, algorithm.unwrap_or(ruling.algorithm)))
+}
+
+fn regime_of(ruling: &Ruling, algorithm: &str) -> Regime {
+    match ruling.regime {
+        // Another algorithm than the library's leaves the switches out, and shares its kernels.
+        Regime::Switch if ruling.algorithm != algorithm => Regime::Bulk,
+        regime => regime,
+    }
 }
 
 /// How the library of a calibrated fabric carries out a collective, and the form of its cost, without

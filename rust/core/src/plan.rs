@@ -270,9 +270,18 @@ impl Plan {
         limits: Limits,
         rung: Rung,
     ) -> Result<i128, EngineError> {
-        let sizes = self.sizes(&self.chunk_sizes(problem));
-        let solved = self.prepared.solve(&sizes, limits, rung)?;
-        Ok(solved.last_arrival_ps(&self.placement.workload))
+        self.time_of_chunks_ps(&self.chunk_sizes(problem), limits, rung)
+    }
+
+    /// The same, by the sizes of the chunks.
+    pub fn time_of_chunks_ps(
+        &self,
+        chunk_sizes: &ChunkSizes,
+        limits: Limits,
+        rung: Rung,
+    ) -> Result<i128, EngineError> {
+        let sizes = self.sizes(chunk_sizes);
+        self.prepared.last_arrival_ps(&sizes, limits, rung)
     }
 
     /// Whether [`Self::time_ps`] takes microseconds: of at most so many operations, or known from
@@ -289,11 +298,6 @@ impl Plan {
     /// The schedule by representatives, of some size.
     pub fn orbits(&self) -> &OrbitSchedule {
         &self.orbits
-    }
-
-    /// Chunks of an operation, per distinct size of the workload.
-    pub fn chunks_of_size(&self) -> &[u32] {
-        &self.chunks_of_size
     }
 
     /// The work on each resource, for any size.

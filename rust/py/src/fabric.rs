@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cm_core::charge::regime;
+use cm_core::collective::Collective;
 use cm_core::fabric::{Fabric, FabricBuilder, Link, NodeKind, ParamValue, Params, presets};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -229,6 +231,24 @@ impl PyFabric {
     /// Library, rule, tuning and parameters of its calibration.
     fn calibration(&self) -> Option<CalibrationTuple> {
         self.fabric.calibration().map(|known| cost::plain(known))
+    }
+
+    /// How its library moves the bytes of an algorithm, of its own if none is named.
+    fn regime(
+        &self,
+        py: Python<'_>,
+        collective: &str,
+        endpoints: Vec<u32>,
+        algorithm: Option<&str>,
+        size_bytes: u64,
+    ) -> PyResult<Option<&'static str>> {
+        if self.fabric.calibration().is_none() {
+            return Ok(None);
+        }
+        let collective = Collective::from_name(collective).map_err(|e| raise(py, e.into()))?;
+        let regime = regime(&self.fabric, &endpoints, collective, algorithm, size_bytes);
+        let regime = regime.map_err(|error| raise(py, error))?;
+        Ok(Some(regime.name()))
     }
 
     /// The levels of a list of endpoints, as groups of rank indices.

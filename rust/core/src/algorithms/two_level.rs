@@ -13,6 +13,7 @@ use super::contract::{
 };
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
+use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
 use crate::schedule::{ChunkRange, Program};
 
 /// The two-level all-to-all.
@@ -115,6 +116,29 @@ impl Algorithm for TwoLevel {
         let path = std::iter::once(groups[0][0]);
         let path = path.chain(corner.copied()).chain(far).collect();
         Floor::new(hops, problem.size_bytes(), blocks, n_groups * size).along(path)
+    }
+
+    fn symmetry(&self, problem: &Problem) -> Symmetry {
+        let (n, groups) = (problem.n_ranks(), grid(problem));
+        if !groups.iter().flatten().copied().eq(problem.team.ranks()) {
+            return Symmetry::NONE;
+        }
+        let (n_groups, size) = (groups.len() as u32, groups[0].len() as u32);
+        // A block is (source, destination), and either end moves with the ranks of its axis.
+        let axis = |stride, rank_stride, size| ChunkAxis {
+            stride,
+            rank_stride,
+            size,
+        };
+        Symmetry {
+            ranks: vec![(size, Alike::Rotations), (n_groups, Alike::Rotations)],
+            chunks: vec![
+                axis(1, 1, size),
+                axis(size, size, n_groups),
+                axis(n, 1, size),
+                axis(n * size, size, n_groups),
+            ],
+        }
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {

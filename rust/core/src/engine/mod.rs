@@ -9,6 +9,7 @@ pub mod maxmin;
 pub mod number;
 pub mod observer;
 pub mod online;
+pub mod pieces;
 pub mod repeat;
 pub mod symmetry;
 pub mod timeline;

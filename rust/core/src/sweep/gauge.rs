@@ -74,16 +74,9 @@ impl<'a> Gauge<'a> {
             total_bytes: size_bytes,
             n_chunks: self.n_chunks,
         };
-        let counts = self.plan.chunks_of_size().iter();
-        let sizes: Vec<_> = counts
-            .map(|&count| chunk_sizes.size_of_chunks(count))
-            .collect();
         let settings = &self.question.settings;
-        let solved =
-            self.plan
-                .prepared()
-                .solve(&sizes, settings.limits(Some(cancel)), settings.rung)?;
-        let time = solved.last_arrival_ps(&self.plan.placement().workload);
+        let limits = settings.limits(Some(cancel));
+        let time = (self.plan).time_of_chunks_ps(&chunk_sizes, limits, settings.rung)?;
         let time_ps = fits(u128::try_from(time).unwrap_or(u128::MAX))?;
         let loads = self.plan.loads();
         let least_ps = loads

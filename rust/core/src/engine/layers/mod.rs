@@ -29,7 +29,7 @@ pub struct Layers {
     pub orbits: bool,
     /// Classes of operations that must behave alike.
     pub refine: bool,
-    /// Loops, and work without sharing.
+    /// Loops, work without sharing, and other sizes of what was asked before.
     pub fast_forward: bool,
 }
 

@@ -2,19 +2,19 @@
 //!
 //! A partition is equitable whatever the sizes are, as long as operations of one size keep one size:
 //! it was checked on the *indices* of the sizes. The same holds for loops. So a question that is
-//! asked again for another number of bytes costs only a run of the classes; and where that run goes
-//! by the recurrence, it answers for all sizes between which no comparison turns round, so that many
+//! asked again for another number of bytes costs only a run of the classes; and that run answers for
+//! all sizes between which no comparison turns round ([`crate::engine::pieces`]), so that many
 //! questions cost one multiplication. The answers are the same whatever was asked before.
 
 use std::sync::Arc;
-
-use once_cell::race::OnceBox;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::solved::Engine;
 use super::{Layers, Solved, collapsed};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Run, Rung};
-use crate::engine::repeat::{self, Evaluated, Looped, Piece};
+use crate::engine::pieces::{Ending, Pieces, Split};
+use crate::engine::repeat::{self, Evaluated, Looped, Recurrence, Steps};
 use crate::engine::symmetry::Partition;
 use crate::engine::workload::Workload;
 
@@ -25,13 +25,20 @@ pub struct Prepared {
     /// One operation per class, or the workload itself.
     simulated: Workload,
     looped: Option<Arc<Looped>>,
-    /// What was asked before. Nobody waits for anybody here: in a forked child the other threads do
-    /// not exist any more.
-    pieces: [OnceBox<Arc<Piece>>; MAX_PIECES],
+    /// What was asked before: runs by the recurrence, and last arrivals of runs by events.
+    steps: Pieces<Recurrence<Split>>,
+    endings: Pieces<Ending>,
+    may_keep_endings: bool,
+    /// Runs by events so far that no earlier one answered for.
+    n_runs: AtomicU32,
 }
 
-/// Pieces kept; the sizes of a collective fall into a handful.
-const MAX_PIECES: usize = 32;
+/// Operations up to which a run by events is followed in rationals, so that it answers for other
+/// sizes. Below [`crate::engine::ladder::RATIONAL_MAX_OPS`], so that every run is decided exactly.
+const MAX_FOLLOWED_OPS: usize = 512;
+
+/// Runs by events before one is followed, each time: it costs as much as so many or a few more.
+const RUNS_PER_FOLLOWED: u32 = 16;
 
 /// Finds the classes and the loops of a workload.
 pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
@@ -40,11 +47,15 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
         None => (None, workload),
     };
     let looped = layers.fast_forward.then(|| Looped::detect(&simulated));
+    let n_ops = simulated.n_ops();
     Prepared {
         partition,
         simulated,
         looped: looped.flatten().map(Arc::new),
-        pieces: Default::default(),
+        steps: Pieces::default(),
+        endings: Pieces::default(),
+        may_keep_endings: layers.fast_forward && n_ops <= MAX_FOLLOWED_OPS,
+        n_runs: AtomicU32::new(0),
     }
 }
 
@@ -85,15 +96,46 @@ impl Prepared {
         })
     }
 
-    /// Whether the answer for these sizes follows from an earlier one.
-    pub fn knows(&self, sizes: &[(u128, u64)]) -> bool {
-        let looped = self.looped.as_ref();
-        looped.is_some_and(|looped| self.known(looped, sizes).is_some())
+    /// The latest arrival of all operations with other sizes, as that of [`Self::solve`].
+    ///
+    /// # Panics
+    /// If there are more or fewer sizes than before.
+    pub fn last_arrival_ps(
+        &self,
+        sizes: &[(u128, u64)],
+        limits: Limits,
+        rung: Rung,
+    ) -> Result<i128, EngineError> {
+        if limits.until_ps.is_none()
+            && let Some((piece, factor)) = self.endings.find(sizes)
+        {
+            within(piece.run.n_events, limits)?;
+            return Ok(piece.run.last_arrival_ps(factor));
+        }
+        let solved = self.solve(sizes, limits, rung)?;
+        if solved.is_by_events() {
+            self.follow(sizes, limits)?;
+        }
+        Ok(solved.last_arrival_ps(&self.simulated))
     }
 
-    fn known(&self, looped: &Arc<Looped>, sizes: &[(u128, u64)]) -> Option<Evaluated> {
-        let mut known = self.pieces.iter().map_while(OnceBox::get);
-        known.find_map(|piece| Evaluated::of_piece(looped, piece, sizes))
+    /// Follows every so many runs by events, where that may pay.
+    fn follow(&self, sizes: &[(u128, u64)], limits: Limits) -> Result<(), EngineError> {
+        if !self.may_keep_endings || !self.endings.has_room() {
+            return Ok(());
+        }
+        let n_before = self.n_runs.fetch_add(1, Ordering::Relaxed);
+        if n_before % RUNS_PER_FOLLOWED + 1 == RUNS_PER_FOLLOWED {
+            let found = Ending::of(&resized(&self.simulated, sizes), limits)?;
+            self.endings.keep(found.map(Arc::new));
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::last_arrival_ps`] for these sizes follows from an earlier answer.
+    pub fn knows(&self, sizes: &[(u128, u64)]) -> bool {
+        self.endings.find(sizes).is_some()
+            || self.looped.is_some() && self.steps.find(sizes).is_some()
     }
 
     fn recurrence(
@@ -104,36 +146,35 @@ impl Prepared {
         let Some(looped) = &self.looped else {
             return Ok(None);
         };
-        if let Some(run) = self.known(looped, sizes) {
-            return within(run, limits).map(Some);
+        let engine = |run| Some(Engine::Recurrence(Box::new(run)));
+        if let Some((piece, factor)) = self.steps.find(sizes) {
+            within(piece.run.n_evaluated, limits)?;
+            return Ok(engine(Evaluated::scaled(
+                looped.clone(),
+                piece.clone(),
+                factor,
+            )));
         }
-        let Some(piece) = Piece::of(looped, sizes, limits)?.map(Arc::new) else {
+        let Some(piece) = Steps::of(looped, sizes, limits)?.map(Arc::new) else {
             return Ok(None);
         };
-        let Some(run) = Evaluated::of_piece(looped, &piece, sizes) else {
+        let Some(factor) = piece.factor(sizes) else {
             let times = repeat::solve(looped, sizes, limits)?;
-            let run = times.map(|times| Evaluated::whole(looped.clone(), times));
-            return Ok(run.map(|run| Engine::Recurrence(Box::new(run))));
+            return Ok(times.and_then(|times| engine(Evaluated::whole(looped.clone(), times))));
         };
-        let mut piece = Box::new(piece);
-        for place in &self.pieces {
-            match place.set(piece) {
-                Ok(()) => break,
-                Err(refused) => piece = refused,
-            }
-        }
-        within(run, limits).map(Some)
+        self.steps.keep(Some(piece.clone()));
+        Ok(engine(Evaluated::scaled(looped.clone(), piece, factor)))
     }
 }
 
-/// Refuses a known answer as its run would have been.
-fn within(run: Evaluated, limits: Limits) -> Result<Engine, EngineError> {
-    if run.n_evaluated() > limits.events {
+/// Refuses a known answer as its run would have been, which took so many events.
+fn within(n_events: u64, limits: Limits) -> Result<(), EngineError> {
+    if n_events > limits.events {
         return Err(EngineError::EventLimit {
             limit: limits.events,
         });
     }
-    Ok(Engine::Recurrence(Box::new(run)))
+    Ok(())
 }
 
 fn resized(workload: &Workload, sizes: &[(u128, u64)]) -> Workload {

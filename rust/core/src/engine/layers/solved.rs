@@ -61,6 +61,11 @@ impl Solved {
             .map_or(op, |partition| partition.op_classes[op] as usize)
     }
 
+    /// Whether its events were simulated.
+    pub(super) fn is_by_events(&self) -> bool {
+        matches!(self.engine, Engine::Events(_))
+    }
+
     /// Events processed, or operations evaluated where there were no events.
     pub fn n_events(&self) -> u64 {
         match &self.engine {

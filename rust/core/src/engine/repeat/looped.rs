@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use super::time::Time;
 use crate::csr::Csr;
+use crate::engine::pieces::Time;
 use crate::engine::workload::Workload;
 
 /// A body of operations and how often it comes.

@@ -1,10 +1,9 @@
 //! Repetition: the steps of a loop are simulated until they repeat, then skipped.
 
+mod evaluated;
 mod looped;
-mod piece;
 mod recurrence;
-mod time;
 
+pub use evaluated::{Evaluated, Steps};
 pub use looped::{Looped, Place, Segment, Skip};
-pub use piece::{Evaluated, Piece};
 pub use recurrence::{Recurrence, solve, starts_shared};

@@ -23,8 +23,8 @@ use num_integer::Integer;
 use rustc_hash::FxHashMap;
 
 use super::looped::{Looped, Skip};
-use super::time::{Reach, Split, Time};
 use crate::engine::fluid::{EngineError, Limits};
+use crate::engine::pieces::{Factor, Reach, Split, Time};
 use crate::engine::workload::Workload;
 
 const PS_PER_S: u128 = 1_000_000_000_000;
@@ -52,7 +52,7 @@ pub struct Recurrence<T = i128> {
 
 impl Recurrence<Split> {
     /// The same run with sizes times a factor, `numerator / denominator`.
-    pub(super) fn scaled(&self, factor: (i128, i128)) -> Recurrence {
+    pub(super) fn scaled(&self, factor: Factor) -> Recurrence {
         let each = |times: &[Split]| times.iter().map(|time| time.scaled(factor)).collect();
         Recurrence {
             ticks: self.ticks * factor.1,
