@@ -72,15 +72,7 @@ fn crossings(workload: &Workload) -> Vec<Crossing> {
 }
 
 fn low(workload: &Workload, crossings: &[Crossing]) -> u128 {
-    let times = match workload.sizes[..] {
-        // Of one size a resource carries its weight times the size: no operation need be looked at.
-        [size] => crossings
-            .iter()
-            .zip(&workload.capacities)
-            .map(|(crossing, &capacity)| bytes_ps(size).mul(&per_byte(crossing.weight, capacity)))
-            .collect(),
-        _ => resource_times(workload),
-    };
+    let times = resource_times(workload);
     let each = times.iter().zip(crossings);
     let each = each.filter(|(_, crossing)| crossing.weight > 0);
     let last = each.map(|(time, crossing)| {

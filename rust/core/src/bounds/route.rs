@@ -27,23 +27,40 @@ fn floor_of_ceil(time: &Pair) -> u128 {
 
 /// Work on each resource over its capacity, in picoseconds.
 pub fn resource_times(workload: &Workload) -> Vec<Pair> {
-    // Operations of one route and one size are many: count them before any arithmetic.
-    let mut pairs: Vec<(u32, u32)> = workload
-        .op_routes
-        .iter()
-        .copied()
-        .zip(workload.op_sizes.iter().copied())
-        .filter(|&(route, _)| !workload.routes.row(route as usize).is_empty())
-        .collect();
-    pairs.sort_unstable();
+    // Operations of one size and of one route are many: their weights are integers, and are added up
+    // before any arithmetic.
+    let size = |op: u32| workload.op_sizes[op as usize];
+    let mut by_size: Vec<u32> = (0..workload.n_ops() as u32).collect();
+    if workload.sizes.len() > 1 {
+        by_size.sort_by_key(|&op| size(op));
+    }
+    let mut counts = vec![0u32; workload.routes.n_rows()];
+    let mut weights = vec![0u128; workload.capacities.len()];
     let mut work = vec![Pair::zero(); workload.capacities.len()];
-    for same in pairs.chunk_by(|a, b| a == b) {
-        let (route, size) = same[0];
-        let (numerator, denominator) = workload.sizes[size as usize];
-        let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator).mul_int(same.len() as u64);
-        for incidence in workload.routes.row(route as usize) {
-            let total = &mut work[incidence.resource as usize];
-            *total = total.add(&bytes.mul_int(incidence.weight));
+    let (mut routes, mut resources) = (Vec::new(), Vec::new());
+    for ops in by_size.chunk_by(|&a, &b| size(a) == size(b)) {
+        for &op in ops {
+            let route = workload.op_routes[op as usize] as usize;
+            if counts[route] == 0 {
+                routes.push(route);
+            }
+            counts[route] += 1;
+        }
+        for route in routes.drain(..) {
+            let count = u128::from(std::mem::take(&mut counts[route]));
+            for incidence in workload.routes.row(route) {
+                let weight = &mut weights[incidence.resource as usize];
+                if *weight == 0 {
+                    resources.push(incidence.resource as usize);
+                }
+                *weight += count * u128::from(incidence.weight);
+            }
+        }
+        let (numerator, denominator) = workload.size(ops[0] as usize);
+        let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
+        for resource in resources.drain(..) {
+            let weight = Pair::from_int(std::mem::take(&mut weights[resource]));
+            work[resource] = work[resource].add(&bytes.mul(&weight));
         }
     }
     let mut capacities = Capacities::default();
@@ -60,22 +77,6 @@ fn heaviest_resource(workload: &Workload) -> Pair {
     resource_times(workload)
         .into_iter()
         .fold(Pair::zero(), |a, b| ambiguity.max(a, b))
-}
-
-/// The time that bytes take alone on a route: over its tightest resource.
-fn alone_ps(
-    alone: &Workload,
-    route: u32,
-    (numerator, denominator): (u128, u64),
-    capacities: &mut Capacities,
-) -> Pair {
-    let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
-    let mut ambiguity = Ambiguity::default();
-    let incidences = alone.routes.row(route as usize).iter();
-    incidences.fold(Pair::zero(), |slowest, i| {
-        let capacity = alone.capacities[i.resource as usize];
-        ambiguity.max(slowest, capacities.time(&bytes.mul_int(i.weight), capacity))
-    })
 }
 
 /// Divides by capacities: a fabric has few different ones, and what a division needs of each costs
@@ -101,7 +102,10 @@ fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
         each.collect()
     };
     let (latencies, software) = (whole(&workload.latencies_ps), whole(&workload.software_ps));
-    let mut alone: FxHashMap<(u32, u32), Pair> = FxHashMap::default();
+    // Routes are many, and their tightest places few different ones.
+    let each = 0..routes.routes.n_rows() as u32;
+    let tightest: Vec<_> = each.map(|route| routes.tightest(route)).collect();
+    let mut alone: FxHashMap<(u32, u64, u128), Pair> = FxHashMap::default();
     let mut capacities = Capacities::default();
     let mut ambiguity = Ambiguity::default();
     let mut times = vec![[Pair::zero(); 2]; workload.n_ops()];
@@ -118,11 +122,16 @@ fn critical_path(workload: &Workload, routes: &Workload) -> Pair {
         let ready = order.fold(there.add(&software[route]), |latest, &pred| {
             ambiguity.max(latest, times[pred as usize][0])
         });
-        let key = (workload.op_routes[op], workload.op_sizes[op]);
-        let time = alone
-            .entry(key)
-            .or_insert_with(|| alone_ps(routes, key.0, workload.size(op), &mut capacities));
-        let served = ready.add(time);
+        let served = tightest[route].map_or(ready, |tightest| {
+            let capacity = routes.capacities[tightest.resource as usize];
+            let key = (workload.op_sizes[op], tightest.weight, capacity);
+            let time = alone.entry(key).or_insert_with(|| {
+                let (numerator, denominator) = workload.size(op);
+                let bytes = Pair::from_ratio(numerator * PS_PER_S, denominator);
+                capacities.time(&bytes.mul_int(tightest.weight), capacity)
+            });
+            ready.add(time)
+        });
         let arrived = served.add(&latencies[route]);
         times[op] = [served, arrived];
         last = ambiguity.max(last, arrived);

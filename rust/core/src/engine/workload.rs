@@ -6,6 +6,7 @@
 //! resource's row by the common denominator of its shares makes every weight an integer without
 //! changing the allocation, since `sum w x <= c` and `sum (q w) x <= q c` are the same constraint.
 
+use num_bigint::BigUint;
 use num_integer::Integer;
 
 use crate::csr::Csr;
@@ -92,6 +93,34 @@ impl Workload {
     /// The resources of an operation, with the weight on each.
     pub fn route(&self, op: usize) -> &[Incidence] {
         self.routes.row(self.op_routes[op] as usize)
+    }
+
+    /// Where an operation of a route is served slowest if it is alone; the first of several.
+    pub fn tightest(&self, route: u32) -> Option<Incidence> {
+        let capacity = |i: Incidence| self.capacities[i.resource as usize];
+        let is_tighter = |a: Incidence, b: Incidence| {
+            let ((a_weight, b_weight), (a_capacity, b_capacity)) =
+                ((a.weight, b.weight), (capacity(a), capacity(b)));
+            if a_capacity == b_capacity {
+                return a_weight > b_weight;
+            }
+            let each = (
+                u128::from(a_weight).checked_mul(b_capacity),
+                u128::from(b_weight).checked_mul(a_capacity),
+            );
+            match each {
+                (Some(a), Some(b)) => a > b,
+                _ => BigUint::from(a_weight) * b_capacity > BigUint::from(b_weight) * a_capacity,
+            }
+        };
+        let row = self.routes.row(route as usize).iter().copied();
+        row.reduce(|tightest, next| {
+            if is_tighter(next, tightest) {
+                next
+            } else {
+                tightest
+            }
+        })
     }
 
     /// Whether every predecessor stands before its successors.

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use num_integer::Integer;
-
 use super::looped::Looped;
 use super::recurrence::{Recurrence, evaluate};
 use crate::engine::fluid::{EngineError, Limits};
@@ -72,8 +70,7 @@ impl Evaluated {
     /// Last arrival of all, in picoseconds, rounded up.
     pub fn last_arrival_ps(&self) -> i128 {
         if let (Some((piece, factor)), None) = (&self.piece, self.times.get()) {
-            let ticks = piece.run.ticks * factor.1;
-            return Integer::div_ceil(&piece.run.last_arrival.scaled(*factor), &ticks);
+            return piece.run.last_arrival_ps(*factor);
         }
         self.times().ceil_ps(self.times().last_arrival)
     }

@@ -67,6 +67,12 @@ impl Recurrence<Split> {
             durations: each(&self.durations),
         }
     }
+
+    /// The last arrival of all for sizes times a factor, in picoseconds, rounded up.
+    pub fn last_arrival_ps(&self, factor: Factor) -> i128 {
+        let ticks = self.ticks * factor.1;
+        Integer::div_ceil(&self.last_arrival.scaled(factor), &ticks)
+    }
 }
 
 impl Recurrence {
@@ -167,22 +173,10 @@ fn clocked<T: Time>(looped: &Looped, sizes: &[(u128, u64)]) -> Option<Clocked<T>
 
 /// The time of `size` bytes alone on a route, in picoseconds; 0 where they load nothing.
 fn alone_ps(bodies: &Workload, route: u32, size: (u128, u64)) -> Option<(u128, u128)> {
-    let mut tightest: Option<(u64, u128)> = None;
-    for incidence in bodies.routes.row(route as usize) {
-        let capacity = bodies.capacities[incidence.resource as usize];
-        let slower = match tightest {
-            None => true,
-            Some((w, c)) => {
-                u128::from(incidence.weight).checked_mul(c)?
-                    > u128::from(w).checked_mul(capacity)?
-            }
-        };
-        if slower {
-            tightest = Some((incidence.weight, capacity));
+    match bodies.tightest(route) {
+        Some(i) if size.0 > 0 => {
+            duration_ps(size, i.weight, bodies.capacities[i.resource as usize])
         }
-    }
-    match tightest {
-        Some((weight, capacity)) if size.0 > 0 => duration_ps(size, weight, capacity),
         _ => Some((0, 1)),
     }
 }

@@ -168,8 +168,9 @@ impl<'n, 'a> Walk<'n, 'a> {
             let label = hop.plane;
             plane.is_none() || label.is_none() || label == plane
         };
+        // Inner iteration: the next hops come from two lists, and this is most of a hashed route.
         candidates.clear();
-        candidates.extend(next().filter(keeps));
+        next().filter(keeps).for_each(|hop| candidates.push(hop));
         if candidates.is_empty() {
             candidates.extend(next());
         }
