@@ -185,7 +185,8 @@ def simulate(
     now = Fraction(0)
     state.settle(now)
     while len(state.served) < len(flows):
-        rates = fair_rates(capacities, {index: flows[index].weights for index in state.left})
+        weights = {index: state.flows[index].weights for index in state.left}
+        rates = fair_rates(capacities, weights)
         if any(rate <= 0 for rate in rates.values()):
             raise ValueError("a flow crosses a resource without capacity")
         ends = [now + state.left[index] / rate * PS_PER_S for index, rate in rates.items()]

@@ -395,7 +395,7 @@ def test_flows_and_collectives_at_once_take_the_times_of_a_batch_run(
         session.inject_collective(start_ps, name, **given)
         asked.append(cm.Job(name, start_ps=start_ps, **given))
     arrived = drained(session)
-    expected = cm.simulate(FABRIC, asked, routing=routing).jobs["time_ps"].to_list()
+    expected = cm.simulate(FABRIC, asked, routing=routing).jobs["finish_ps"].to_list()
     assert [arrived[i] for i in range(len(jobs))] == expected
 
 

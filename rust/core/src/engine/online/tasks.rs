@@ -66,7 +66,7 @@ impl<N: Number> Task<N> {
 
 /// An operation that is queued or being served.
 #[derive(Debug, Clone)]
-struct Op<N> {
+struct Place<N> {
     task: u32,
     /// Its number in the task.
     op: u32,
@@ -88,10 +88,10 @@ pub(super) enum State {
 /// All tasks that are not served yet.
 #[derive(Debug, Clone)]
 pub(super) struct Tasks<N> {
-    tasks: Vec<Option<Task<N>>>,
-    free_tasks: Vec<u32>,
+    under_way: Vec<Option<Task<N>>>,
+    free_slots: Vec<u32>,
     task_of: FxHashMap<u64, u32>,
-    places: Vec<Op<N>>,
+    places: Vec<Place<N>>,
     free_places: Vec<u32>,
     n_cancelled: usize,
     /// The tasks of each latency.
@@ -110,8 +110,8 @@ pub(super) struct Tasks<N> {
 impl<N> Default for Tasks<N> {
     fn default() -> Self {
         Self {
-            tasks: Vec::new(),
-            free_tasks: Vec::new(),
+            under_way: Vec::new(),
+            free_slots: Vec::new(),
             task_of: FxHashMap::default(),
             places: Vec::new(),
             free_places: Vec::new(),
@@ -156,7 +156,7 @@ impl<N: Number> Tasks<N> {
         if let Some(Task {
             what: What::Flow { place, .. },
             ..
-        }) = &mut self.tasks[task as usize]
+        }) = &mut self.under_way[task as usize]
         {
             *place = at;
         }
@@ -180,12 +180,12 @@ impl<N: Number> Tasks<N> {
 
     fn take_up(&mut self, task: Task<N>) -> u32 {
         let (id, latency_ps) = (task.id, task.latency_ps());
-        let slot = if let Some(slot) = self.free_tasks.pop() {
-            self.tasks[slot as usize] = Some(task);
+        let slot = if let Some(slot) = self.free_slots.pop() {
+            self.under_way[slot as usize] = Some(task);
             slot
         } else {
-            self.tasks.push(Some(task));
-            self.tasks.len() as u32 - 1
+            self.under_way.push(Some(task));
+            self.under_way.len() as u32 - 1
         };
         self.task_of.insert(id, slot);
         self.of_latency.entry(latency_ps).or_default().insert(slot);
@@ -194,7 +194,7 @@ impl<N: Number> Tasks<N> {
 
     /// Queues the release of an operation; its place.
     fn queue(&mut self, net: &mut Net<'_, N>, task: u32, op: u32, ready: N) -> u32 {
-        let queued = Op {
+        let queued = Place {
             task,
             op,
             ready,
@@ -217,8 +217,8 @@ impl<N: Number> Tasks<N> {
         let Some(slot) = self.task_of.remove(&id) else {
             return false;
         };
-        let task = self.tasks[slot as usize].take().expect(UNDER_WAY);
-        self.free_tasks.push(slot);
+        let task = self.under_way[slot as usize].take().expect(UNDER_WAY);
+        self.free_slots.push(slot);
         self.discount(slot, task.latency_ps());
         let places = match task.what {
             What::Flow { place, .. } => place..place + 1,
@@ -281,7 +281,7 @@ impl<N: Number> Tasks<N> {
     /// How soon the flow at a place arrives after its service; none of an operation among others.
     pub(super) fn flow_latency_ps(&self, place: u32) -> Option<u64> {
         let task = self.places[place as usize].task;
-        match &self.tasks[task as usize].as_ref()?.what {
+        match &self.under_way[task as usize].as_ref()?.what {
             What::Flow { path, .. } => Some(path.latency_ps),
             What::Graph(_) => None,
         }
@@ -296,7 +296,7 @@ impl<N: Number> Tasks<N> {
             sooner.flat_map(|(latency_ps, slots)| slots.iter().map(move |slot| (latency_ps, slot)));
         let looked_at = sooner.by_ref().take(LOOK_AT_MOST);
         let are_later = looked_at.into_iter().all(|(&latency_ps, &slot)| {
-            let task = self.tasks[slot as usize].as_ref().expect(UNDER_WAY);
+            let task = self.under_way[slot as usize].as_ref().expect(UNDER_WAY);
             let What::Flow { path, work, place } = &task.what else {
                 return false;
             };
@@ -339,7 +339,7 @@ impl<N: Number> Tasks<N> {
             let Some(&slot) = self.task_of.get(id) else {
                 continue;
             };
-            let mut task = self.tasks[slot as usize].take().expect(UNDER_WAY);
+            let mut task = self.under_way[slot as usize].take().expect(UNDER_WAY);
             self.discount(slot, task.latency_ps());
             match (&mut task.what, course) {
                 (What::Flow { path, .. }, Course::Flow(new)) => *path = new.clone(),
@@ -348,7 +348,7 @@ impl<N: Number> Tasks<N> {
             }
             let of_latency = self.of_latency.entry(task.latency_ps()).or_default();
             of_latency.insert(slot);
-            self.tasks[slot as usize] = Some(task);
+            self.under_way[slot as usize] = Some(task);
         }
         for place in 0..self.places.len() as u32 {
             match self.places[place as usize].state {
@@ -363,8 +363,8 @@ impl<N: Number> Tasks<N> {
     }
 
     fn enter(&mut self, net: &mut Net<'_, N>, place: u32, work: &N) {
-        let Op { task, op, .. } = self.places[place as usize];
-        let task = self.tasks[task as usize].as_ref().expect(UNDER_WAY);
+        let Place { task, op, .. } = self.places[place as usize];
+        let task = self.under_way[task as usize].as_ref().expect(UNDER_WAY);
         self.row.clear();
         self.row.extend(task.path(op).row(&self.scales));
         let slot = net.enter_own(place, &self.row, work);
@@ -372,9 +372,9 @@ impl<N: Number> Tasks<N> {
     }
 
     fn serve(&mut self, net: &mut Net<'_, N>, place: u32, now: &N) {
-        let Op { task: slot, op, .. } = self.places[place as usize];
+        let Place { task: slot, op, .. } = self.places[place as usize];
         self.leave(place);
-        let mut task = self.tasks[slot as usize].take().expect(UNDER_WAY);
+        let mut task = self.under_way[slot as usize].take().expect(UNDER_WAY);
         let arrived = match &mut task.what {
             What::Flow { path, .. } => Some(now.add(&N::from_int(path.latency_ps.into()))),
             What::Graph(run) => {
@@ -391,10 +391,10 @@ impl<N: Number> Tasks<N> {
             let (id, time_ps) = (task.id, self.round(&arrived));
             self.arrivals.push(Arrival { time_ps, id });
             self.task_of.remove(&id);
-            self.free_tasks.push(slot);
+            self.free_slots.push(slot);
             self.discount(slot, task.latency_ps());
         } else {
-            self.tasks[slot as usize] = Some(task);
+            self.under_way[slot as usize] = Some(task);
         }
     }
 }
@@ -408,8 +408,8 @@ impl<N: Number> Program<N> for Tasks<N> {
         if !self.keep(op) {
             return;
         }
-        let Op { task, op: own, .. } = self.places[op as usize];
-        let task = self.tasks[task as usize].as_ref().expect(UNDER_WAY);
+        let Place { task, op: own, .. } = self.places[op as usize];
+        let task = self.under_way[task as usize].as_ref().expect(UNDER_WAY);
         let work = task.work(own);
         if work.is_zero() || task.path(own).is_free() {
             self.serve(net, op, now);
