@@ -5,6 +5,7 @@ import pickle
 import threading
 from typing import Any
 
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
@@ -90,6 +91,13 @@ def test_processes_give_the_same_answers(method: str) -> None:
     expected = _ask_many(fabric)  # the parent's plans and threads are there before the fork
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map(_ask_many, [fabric] * 3) == [expected] * 3
+
+
+def test_workers_of_joblib_give_the_same_answers() -> None:
+    fabric = FABRIC.degrade({"l2.0.0": 0.75})
+    expected = _ask_many(fabric)
+    answers = joblib.Parallel(n_jobs=2)(joblib.delayed(_ask_many)(fabric) for _ in range(3))
+    assert answers == [expected] * 3
 
 
 def test_a_child_forked_while_other_threads_ask_answers() -> None:

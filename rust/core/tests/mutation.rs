@@ -195,6 +195,31 @@ fn moving_a_transfer_to_other_chunks_is_refused() {
     }
 }
 
+/// More than was asked for may do no harm: two ranks that reduce for each other both have the sum.
+#[test]
+fn a_transfer_of_more_chunks_is_refused_unless_it_does_no_harm() {
+    let (mut refused, mut harmless) = (0, 0);
+    for schedule in small_schedules() {
+        for t in 0..schedule.len() {
+            let range = schedule.chunks()[t];
+            let longer = (range.count + 1..=schedule.n_chunks())
+                .map(|count| ChunkRange { count, ..range })
+                .filter(|other| other.is_distinct() && other.last() < schedule.n_chunks().into());
+            for other in longer {
+                let mut mutant = schedule.to_parts();
+                mutant.chunks[t] = other;
+                let mutant = rebuilt(mutant);
+                let is_accepted = verify(&mutant).is_ok();
+                let what = format!("{}: transfer {t} with {other:?}", describe(&schedule));
+                assert_eq!(is_accepted, oracle_accepts(&mutant), "{what}");
+                refused += u32::from(!is_accepted);
+                harmless += u32::from(is_accepted);
+            }
+        }
+    }
+    assert!(refused > 100 && harmless > 0, "{refused} {harmless}");
+}
+
 /// Whether `ancestor` is reached from `t` through `edges`, by the closure of the definition.
 fn reaches(edges: &Csr<u32>, ancestor: u32, t: u32) -> bool {
     let row = edges.row(t as usize);

@@ -6,8 +6,9 @@
 //! technical report", 2024, section 3.2; `reference/algorithms.md` 3.15.
 
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use once_cell::race::OnceBox;
 use sha2::{Digest, Sha256};
 
 use super::copies::{Copies, Layout};
@@ -34,7 +35,7 @@ pub struct Tokens {
     hidden: u32,
     bytes_per_token: u64,
     is_balanced: bool,
-    copies: [OnceLock<Arc<Copies>>; Layout::COUNT],
+    copies: [OnceBox<Arc<Copies>>; Layout::COUNT],
 }
 
 /// Bytes of a dispatch, a copy per token and expert: the most of any rank. A combine sends what a
@@ -168,7 +169,7 @@ impl Tokens {
     /// The chunks of a schedule of such a layout.
     pub fn copies(&self, layout: Layout) -> &Arc<Copies> {
         let slot = &self.copies[layout.index()];
-        slot.get_or_init(|| Arc::new(Copies::of(self, layout)))
+        slot.get_or_init(|| Box::new(Arc::new(Copies::of(self, layout))))
     }
 
     /// SHA-256 in hexadecimal over all that the rest follows from.

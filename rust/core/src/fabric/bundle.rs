@@ -14,8 +14,7 @@
 //! equally loaded whatever mix of sprayed flows there is, and one resource of their total live
 //! rate gives the same max-min rates.
 
-use std::sync::OnceLock;
-
+use once_cell::race::OnceBox;
 use rustc_hash::FxHashMap;
 
 use super::element::NodeKind;
@@ -75,7 +74,7 @@ pub struct Bundles {
     /// Each bundle as seen from the class it leaves.
     hops: Vec<Hop>,
     /// The way to each class, filled as destinations are asked for.
-    toward: Vec<OnceLock<Toward>>,
+    toward: Vec<OnceBox<Toward>>,
 }
 
 impl Bundles {
@@ -131,7 +130,7 @@ impl Bundles {
             to_ends: keep(|kind| !kind.forwards()),
             inward,
             kinds,
-            toward: vec![OnceLock::new(); n_classes],
+            toward: (0..n_classes).map(|_| OnceBox::new()).collect(),
             hops,
             class_of,
             members,
@@ -212,7 +211,7 @@ impl Bundles {
     }
 
     /// Where the way to a class is kept once it is known.
-    pub(super) fn toward_slot(&self, class: ClassId) -> &OnceLock<Toward> {
+    pub(super) fn toward_slot(&self, class: ClassId) -> &OnceBox<Toward> {
         &self.toward[class.index()]
     }
 }

@@ -5,7 +5,9 @@
 //! and a live rate, which carries bytes: they differ after [`Fabric::degrade`].
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
 
 use super::bundle::Bundles;
 use super::digest;
@@ -44,11 +46,13 @@ pub struct Fabric {
     by_name: Vec<NodeId>,
     out: Csr<LinkId>,
     inward: Csr<LinkId>,
-    digest: OnceLock<String>,
-    bundles: OnceLock<Bundles>,
-    single_links: OnceLock<Bundles>,
-    indices_in_node: OnceLock<Vec<u32>>,
-    wires: OnceLock<Arc<Fabric>>,
+    // Whoever needs one makes it, and the first one made stays: nobody waits for a thread, which in
+    // a forked child may not exist.
+    digest: OnceBox<String>,
+    bundles: OnceBox<Bundles>,
+    single_links: OnceBox<Bundles>,
+    indices_in_node: OnceBox<Vec<u32>>,
+    wires: OnceBox<Arc<Fabric>>,
     memo: Memo,
 }
 
@@ -73,11 +77,11 @@ impl Fabric {
             endpoints,
             endpoint_of,
             by_name,
-            digest: OnceLock::new(),
-            bundles: OnceLock::new(),
-            single_links: OnceLock::new(),
-            indices_in_node: OnceLock::new(),
-            wires: OnceLock::new(),
+            digest: OnceBox::new(),
+            bundles: OnceBox::new(),
+            single_links: OnceBox::new(),
+            indices_in_node: OnceBox::new(),
+            wires: OnceBox::new(),
             memo: Memo::default(),
         }
     }
@@ -110,7 +114,8 @@ impl Fabric {
 
     /// SHA-256 of the content in hexadecimal: equal on every machine, for equal content.
     pub fn digest(&self) -> &str {
-        self.digest.get_or_init(|| digest::of(&self.content))
+        self.digest
+            .get_or_init(|| Box::new(digest::of(&self.content)))
     }
 
     /// All nodes, by id.
@@ -236,7 +241,8 @@ impl Fabric {
 
     /// The network of a calibrated fabric, without what its calibration speaks for; computed once.
     pub fn wires(&self) -> &Arc<Fabric> {
-        self.wires.get_or_init(|| Arc::new(self.bare_wires()))
+        self.wires
+            .get_or_init(|| Box::new(Arc::new(self.bare_wires())))
     }
 
     /// The nested containers, innermost level first.
@@ -246,12 +252,14 @@ impl Fabric {
 
     /// The merged links, with no node distinguished; computed once.
     pub fn bundles(&self) -> &Bundles {
-        self.bundles.get_or_init(|| Bundles::coarsest(self, &[]))
+        self.bundles
+            .get_or_init(|| Box::new(Bundles::coarsest(self, &[])))
     }
 
     /// Every link a bundle of its own; computed once.
     pub fn single_links(&self) -> &Bundles {
-        self.single_links.get_or_init(|| Bundles::identity(self))
+        self.single_links
+            .get_or_init(|| Box::new(Bundles::identity(self)))
     }
 
     pub(super) fn memo_entries(&self) -> &Memo {
@@ -259,7 +267,7 @@ impl Fabric {
     }
 
     pub(super) fn indices_in_node(&self) -> &[u32] {
-        let indices = || hierarchy::indices_in_node(self);
+        let indices = || Box::new(hierarchy::indices_in_node(self));
         self.indices_in_node.get_or_init(indices)
     }
 }

@@ -28,7 +28,7 @@ const SEVERAL: BundleId = BundleId(u32::MAX);
 pub(super) fn toward(bundles: &Bundles, dst: ClassId) -> &Toward {
     bundles
         .toward_slot(dst)
-        .get_or_init(|| search(bundles, dst))
+        .get_or_init(|| Box::new(search(bundles, dst)))
 }
 
 impl Toward {
