@@ -839,7 +839,7 @@ class Fabric:
         seed: SupportsIndex = 0,
         planes: Sequence[SupportsIndex] | None = None,
     ) -> Session:
-        """Return a session at time 0: flows that join and leave while time goes by.
+        """Return a session at time 0: traffic that joins and leaves while time goes by.
 
         Parameters
         ----------
@@ -864,7 +864,8 @@ class Fabric:
         from .session import Session
 
         run = settings(routing=routing, seed=seed, planes=planes)
-        return Session(_core.Session(self.core, run.routing, run.seed, run.planes), {})
+        core = _core.Session(self.core, run.routing, run.seed, run.planes)
+        return Session(core, self, run, {})
 
     def cache_info(self) -> CacheInfo:
         """Return how the memory of `time_ps` and `time_s` is used.

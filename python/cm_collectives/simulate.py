@@ -385,7 +385,7 @@ def _run_question(
     return question.run(fabric.core, start_ps, run.core(), set_links)
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
     """A job on its endpoints."""
 
     schedule: Schedule
@@ -396,31 +396,32 @@ class _Placed(NamedTuple):
 def _simulate_jobs(
     fabric: Fabric, jobs: Sequence[Job], run: Settings, set_links: list[LinkChange]
 ) -> Result:
-    placed = [_placed(fabric, job, run) for job in jobs]
-    only = placed[0].schedule if len(placed) == 1 else None
+    ready = [placed(fabric, job, run) for job in jobs]
+    only = ready[0].schedule if len(ready) == 1 else None
     asked = Asked(
         fabric.name,
-        sum(len(job.endpoints) for job in placed),
+        sum(len(job.endpoints) for job in ready),
         run.routing,
         None if only is None else only.collective,
         None if only is None else only.volume_bytes,
         fabric.calibration,
     )
-    return Result(asked, partial(_run_jobs, fabric, placed, run, set_links))
+    return Result(asked, partial(_run_jobs, fabric, ready, run, set_links))
 
 
 def _run_jobs(
-    fabric: Fabric, placed: list[_Placed], run: Settings, set_links: list[LinkChange]
+    fabric: Fabric, placed: list[Placed], run: Settings, set_links: list[LinkChange]
 ) -> _core.Run:
     jobs = [(job.schedule.core, job.endpoints, job.start_ps) for job in placed]
     return _core.simulate_jobs(fabric.core, jobs, run.core(), set_links)
 
 
-def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
+def placed(fabric: Fabric, job: Job, run: Settings) -> Placed:
+    """Return a job on its endpoints, its schedule proved."""
     given = job.keywords
     if isinstance(job.collective, str):
         question, starts = _checked_question(fabric, job.collective, given)
-        return _Placed(_schedule_of(fabric, question, run), question.endpoints, starts)
+        return Placed(_schedule_of(fabric, question, run), question.endpoints, starts)
     schedule = job.collective
     sizes = {name: given.pop(name) for name in ("size_bytes", "per_rank_bytes") if name in given}
     if schedule.is_sizeless:
@@ -434,7 +435,7 @@ def _placed(fabric: Fabric, job: Job, run: Settings) -> _Placed:
         raise ArgumentError(
             f"ranks must name {schedule.n_ranks} endpoints, as the schedule has, got {len(chosen)}"
         )
-    return _Placed(schedule, chosen, start_times(given.get("start_ps", 0), len(chosen)))
+    return Placed(schedule, chosen, start_times(given.get("start_ps", 0), len(chosen)))
 
 
 def _schedule_of(fabric: Fabric, question: Question, run: Settings) -> Schedule:

@@ -66,7 +66,7 @@ fn open(fabric: &Arc<Fabric>) -> Session {
 }
 
 fn inject(session: &mut Session, flow: &Flow) -> u64 {
-    let added = session.inject(flow.start_ps, flow.src, flow.dst, flow.size_bytes);
+    let added = session.inject(flow.start_ps, flow.src, flow.dst, flow.size_bytes, &[]);
     added.unwrap()
 }
 

@@ -3,12 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cm_core::error::Error;
-use cm_core::fabric::routing::RoutingOptions;
+use cm_core::fabric::routing::{RoutingOptions, resolve_via};
 use cm_core::session::Session;
 use pyo3::prelude::*;
 
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
+use crate::schedule::PySchedule;
 use crate::simulate::End;
 
 /// One session; calls from several threads follow one another.
@@ -46,7 +47,7 @@ impl PySession {
         session.map(Self::own).map_err(|error| raise(py, error))
     }
 
-    #[pyo3(signature = (t_ps, src, dst, size_bytes))]
+    #[pyo3(signature = (t_ps, src, dst, size_bytes, via))]
     fn inject(
         &self,
         py: Python<'_>,
@@ -54,6 +55,7 @@ impl PySession {
         src: End,
         dst: End,
         size_bytes: u64,
+        via: Vec<String>,
     ) -> PyResult<u64> {
         let mut session = self.lock();
         let fabric = session.fabric();
@@ -62,8 +64,36 @@ impl PySession {
                 .map_err(|error| argument(py, format!("{what}: {error}")))
         };
         let (src, dst) = (node("src", &src)?, node("dst", &dst)?);
-        let injected = session.inject(t_ps, src, dst, size_bytes);
+        let names: Vec<&str> = via.iter().map(String::as_str).collect();
+        let via = resolve_via(fabric, &names).map_err(|error| raise(py, error.into()))?;
+        let injected = session.inject(t_ps, src, dst, size_bytes, &via);
         injected.map_err(|error| raise(py, error))
+    }
+
+    fn inject_collective(
+        &self,
+        py: Python<'_>,
+        schedule: &PySchedule,
+        endpoints: Vec<u32>,
+        starts_ps: Vec<u64>,
+    ) -> PyResult<u64> {
+        let schedule = schedule.schedule.clone();
+        let n_ranks = schedule.n_ranks();
+        if endpoints.len() != n_ranks as usize {
+            let endpoints = endpoints.len();
+            let error = Error::RankCount {
+                schedule: n_ranks,
+                endpoints,
+            };
+            return Err(raise(py, error));
+        }
+        let inject = || (self.lock()).inject_collective(&schedule, &endpoints, &starts_ps);
+        py.detach(inject).map_err(|error| raise(py, error))
+    }
+
+    fn set_link(&self, py: Python<'_>, selector: &str, factor: f64, t_ps: u64) -> PyResult<()> {
+        let set = || self.lock().set_link(selector, factor, t_ps);
+        py.detach(set).map_err(|error| raise(py, error))
     }
 
     fn cancel(&self, py: Python<'_>, flow: u64) -> PyResult<()> {
@@ -79,7 +109,7 @@ impl PySession {
     /// Pairs (id, time in ps), by time and id.
     fn advance_to(&self, py: Python<'_>, t_ps: u64) -> PyResult<Vec<(u64, u64)>> {
         let arrived = py.detach(|| self.lock().advance_to(t_ps));
-        arrived.map_err(|error| raise(py, Error::from(error)))
+        arrived.map_err(|error| raise(py, error))
     }
 
     fn fork(&self, py: Python<'_>) -> Self {

@@ -18,17 +18,38 @@ impl Fabric {
         let mut product = vec![1.0_f64; self.links().len()];
         let mut failed = vec![false; self.links().len()];
         for (selector, factor) in factors {
-            if !(0.0..=1.0).contains(factor) {
-                return Err(FabricError::BadFactor {
-                    selector: selector.clone(),
-                    factor: *factor,
-                });
-            }
-            for link in self.select(selector)? {
+            for link in self.checked_select(selector, *factor)? {
                 product[link.index()] *= factor;
                 failed[link.index()] |= *factor <= 0.0;
             }
         }
+        self.scaled(&product, &failed)
+    }
+
+    /// The links that a selector matches, if the factor is one.
+    ///
+    /// # Errors
+    /// If the factor is not in 0..=1, or the selector matches nothing.
+    pub fn checked_select(&self, selector: &str, factor: f64) -> Result<Vec<LinkId>, FabricError> {
+        if !(0.0..=1.0).contains(&factor) {
+            return Err(FabricError::BadFactor {
+                selector: selector.to_owned(),
+                factor,
+            });
+        }
+        self.select(selector)
+    }
+
+    /// The fabric with the live rate of each link multiplied by its factor, likewise.
+    ///
+    /// # Errors
+    /// If a link with a factor above 0 would be left with 0 B/s.
+    pub fn with_factors(&self, factors: &[f64]) -> Result<Self, FabricError> {
+        let failed: Vec<bool> = factors.iter().map(|factor| *factor <= 0.0).collect();
+        self.scaled(factors, &failed)
+    }
+
+    fn scaled(&self, product: &[f64], failed: &[bool]) -> Result<Self, FabricError> {
         let live = self.links().iter().enumerate().map(|(index, link)| {
             if failed[index] || link.rate_Bps == 0 {
                 return Ok(0);

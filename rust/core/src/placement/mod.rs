@@ -187,8 +187,11 @@ struct Router<'a> {
     resource_of_bundle: FxHashMap<u32, u32>,
     resource_of_reduction: FxHashMap<u32, u32>,
     route_of: FxHashMap<(u32, u32, bool, u64), u32>,
-    occurrences: FxHashMap<(u32, u32), u64>,
+    occurrences: Occurrences,
 }
+
+/// How many flows each pair of nodes had.
+pub type Occurrences = FxHashMap<(u32, u32), u64>;
 
 impl<'a> Router<'a> {
     fn new(fabric: &'a Fabric, network: &Network<'a>, routing: &'a dyn Routing) -> Self {
@@ -203,7 +206,7 @@ impl<'a> Router<'a> {
             resource_of_bundle: FxHashMap::default(),
             resource_of_reduction: FxHashMap::default(),
             route_of: FxHashMap::default(),
-            occurrences: FxHashMap::default(),
+            occurrences: Occurrences::default(),
         }
     }
 
@@ -279,7 +282,15 @@ pub fn place(
     sync: Sync,
     jobs: &[Job],
 ) -> Result<Placement, PlacementError> {
-    place_changing(fabric, network, routing, sync, jobs, &[])
+    place_in(
+        fabric,
+        network,
+        routing,
+        sync,
+        jobs,
+        &[],
+        Occurrences::default(),
+    )
 }
 
 /// Places jobs on a fabric whose links change at times that ascend from above 0.
@@ -291,7 +302,33 @@ pub fn place_changing<'a>(
     jobs: &[Job],
     changes: &[Changed<'a>],
 ) -> Result<Placement, PlacementError> {
+    let before = Occurrences::default();
+    place_in(fabric, network, routing, sync, jobs, changes, before)
+}
+
+/// Places jobs on a fabric on which there were flows before.
+pub fn place_after(
+    fabric: &Fabric,
+    network: &Network,
+    routing: &dyn Routing,
+    sync: Sync,
+    jobs: &[Job],
+    before: Occurrences,
+) -> Result<Placement, PlacementError> {
+    place_in(fabric, network, routing, sync, jobs, &[], before)
+}
+
+fn place_in<'a>(
+    fabric: &'a Fabric,
+    network: &Network<'a>,
+    routing: &'a dyn Routing,
+    sync: Sync,
+    jobs: &[Job],
+    changes: &[Changed<'a>],
+    before: Occurrences,
+) -> Result<Placement, PlacementError> {
     let mut router = Router::new(fabric, network, routing);
+    router.occurrences = before;
     if !changes.is_empty() {
         router.allow_gaps();
     }

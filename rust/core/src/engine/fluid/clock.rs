@@ -55,6 +55,13 @@ impl<N: Number> Clock<N> {
         self.reading.add(&self.level.mul(&elapsed)).anchored(scale)
     }
 
+    /// An upper bound of it.
+    pub(super) fn reading_upper(&self, now: &N) -> f64 {
+        let elapsed = now.upper() - self.since.lower();
+        // Four roundings to nearest; 2^-50 covers them.
+        (self.reading.upper() + self.level.upper() * elapsed) * (1.0 + 8.9e-16)
+    }
+
     /// Whether the clock runs at a level, maybe with another approximation.
     pub(super) fn runs_at(&self, level: &N) -> bool {
         self.level.is_same(level)

@@ -175,6 +175,19 @@ impl<'w, N: Number> Net<'w, N> {
         self.dues[slot].reading = work.clone();
     }
 
+    /// What a flow has left to be served at a time before the next event.
+    pub(in crate::engine) fn left(&self, slot: u32, now: &N) -> N {
+        let clock = &self.clocks[self.solver.bottleneck(slot) as usize];
+        self.dues[slot as usize].reading.sub(&clock.reading_at(now))
+    }
+
+    /// A lower bound of it, in less time.
+    pub(in crate::engine) fn least_left(&self, slot: u32, now: &N) -> f64 {
+        let clock = &self.clocks[self.solver.bottleneck(slot) as usize];
+        let due = self.dues[slot as usize].reading.lower();
+        (due - clock.reading_upper(now)).max(0.0)
+    }
+
     /// Takes a flow out that is not through; [`Self::settle`] must follow.
     pub(in crate::engine) fn withdraw(&mut self, slot: u32) {
         let resource = self.solver.bottleneck(slot);

@@ -3,12 +3,14 @@
 use crate::engine::workload::{Incidence, MAX_SCALE, WorkloadError};
 
 /// A way through the resources.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Path {
     /// Resources with the share (numerator, denominator) of the flow on each, ascending.
     shares: Vec<(u32, u64, u64)>,
     /// From the last byte's service to its arrival.
     pub(super) latency_ps: u64,
+    /// No flow is served faster, up to rounding.
+    pub(super) most_bps: f64,
 }
 
 impl Path {
@@ -33,6 +35,8 @@ impl Path {
 pub struct Wires {
     rates_bps: Vec<u64>,
     pub(super) scales: Vec<u64>,
+    /// How often anything was added or scaled.
+    pub(super) n_edits: u64,
 }
 
 impl Wires {
@@ -40,6 +44,7 @@ impl Wires {
     pub fn resource(&mut self, rate_bps: u64) -> u32 {
         self.rates_bps.push(rate_bps);
         self.scales.push(1);
+        self.n_edits += 1;
         self.rates_bps.len() as u32 - 1
     }
 
@@ -62,9 +67,18 @@ impl Wires {
             scales.push(fits.ok_or(WorkloadError::SharesTooFine { resource })?);
         }
         for (&(resource, ..), scale) in shares.iter().zip(scales) {
-            self.scales[resource as usize] = scale;
+            let known = &mut self.scales[resource as usize];
+            self.n_edits += u64::from(*known != scale);
+            *known = scale;
         }
-        Ok(Path { shares, latency_ps })
+        let alone = shares.iter().map(|&(resource, numerator, denominator)| {
+            self.rates_bps[resource as usize] as f64 * denominator as f64 / numerator as f64
+        });
+        Ok(Path {
+            most_bps: alone.fold(f64::INFINITY, f64::min),
+            shares,
+            latency_ps,
+        })
     }
 
     /// Capacity of a resource at the scale of its row.
