@@ -5,18 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core
-from .arguments import (
-    WITH_TOKENS,
-    WITHOUT_SIZE,
-    Payload,
-    algorithm_options,
-    integer,
-    known_collective,
-    level_list,
-    n_ranks_of,
-    payload,
-    text,
-)
+from .arguments import algorithm_options, integer, level_list, n_ranks_of, text
+from .asked import WITH_TOKENS, WITHOUT_SIZE, Payload, known_collective, payload
 from .errors import ArgumentError, UnsupportedError
 from .frames import Column, Columns, from_frame, to_frame
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .arguments import integer, known_collective, size, text
+from .arguments import integer, size, text
+from .asked import known_collective
 from .errors import ArgumentError
 from .fabric import Fabric
 from .sweep import sweep

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .arguments import WITHOUT_SIZE
+from .asked import WITHOUT_SIZE
 from .errors import ArgumentError
 from .fabric import Fabric
 from .scenarios import OPTIONAL_COLUMNS, Scenarios

@@ -9,15 +9,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core, queries
-from .arguments import (
-    WITHOUT_SIZE,
-    algorithm_options,
-    endpoints,
-    integer,
-    settings,
-    size_array,
-    text,
-)
+from .arguments import algorithm_options, endpoints, integer, size_array, text
+from .asked import WITHOUT_SIZE, settings
 from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
 from .frames import Column, collected, from_frame, to_frame
 from .queries import (

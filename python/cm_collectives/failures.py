@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .arguments import known_collective, size
+from .arguments import size
+from .asked import known_collective
 from .errors import ArgumentError
 from .fabric import Fabric
 from .sweep import sweep

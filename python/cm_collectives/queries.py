@@ -9,14 +9,15 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .arguments import WITHOUT_SIZE, ask, endpoints, payload
+from .arguments import endpoints
+from .asked import WITHOUT_SIZE, ask, payload
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from . import _core
-    from .arguments import Asked, Question
+    from .asked import Asked, Question
     from .measure.calibration import Calibration
 
 # Answers that a fabric remembers; at about 200 bytes each, 13 MB.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .arguments import KEYWORDS, MAX_SIZE_BYTES, WITHOUT_SIZE, ask, payload, size
+from .arguments import MAX_SIZE_BYTES, size
+from .asked import KEYWORDS, WITHOUT_SIZE, ask, payload
 from .errors import ArgumentError, CmError
 from .fabric import Fabric
 from .frames import Column, from_frame
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from . import _core
-    from .arguments import Asked
+    from .asked import Asked
 
 RESULT_COLUMNS = (
     "time_ps",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .arguments import integer, known_collective, size
+from .arguments import integer, size
+from .asked import known_collective
 from .errors import ArgumentError
 from .fabric import Fabric
 from .sweep import sweep

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from . import _core
-    from .arguments import Counts, Ranks, Settings, Size, Starts
+    from .arguments import Counts, Ranks, Size, Starts
+    from .asked import Settings
     from .collectives import Schedule
     from .fabric import Fabric
     from .moe import Moe

@@ -7,17 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from . import _core
-from .arguments import (
-    AUTO,
-    Question,
-    Settings,
-    ask,
-    endpoints,
-    link_changes,
-    settings,
-    size_array,
-    start_times,
-)
+from .arguments import endpoints, link_changes, size_array, start_times
+from .asked import AUTO, Question, Settings, ask, settings
 from .collectives import Schedule
 from .errors import ArgumentError
 from .fabric import Fabric

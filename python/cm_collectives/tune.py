@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
-from .arguments import AUTO, ask, flag, integer, known_collective, size, text
+from .arguments import flag, integer, size, text
+from .asked import AUTO, ask, known_collective
 from .errors import ArgumentError, UnsupportedError
 from .fabric import PS_PER_S, Fabric
 from .scenarios import Question, Scenarios

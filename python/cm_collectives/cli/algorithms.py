@@ -35,7 +35,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Run the command."""
     from cm_collectives import algorithms
-    from cm_collectives.arguments import known_collective, unknown_name
+    from cm_collectives.arguments import unknown_name
+    from cm_collectives.asked import known_collective
 
     form = format_of(chosen.output, chosen.format)
     frame = algorithms()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cm_collectives.arguments import integer, known_collective
+from cm_collectives.arguments import integer
+from cm_collectives.asked import known_collective
 from cm_collectives.errors import SpecError
 
 from .logs import Log, content

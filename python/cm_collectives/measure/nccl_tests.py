@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cm_collectives.arguments import flag, integer, known_collective
+from cm_collectives.arguments import flag, integer
+from cm_collectives.asked import known_collective
 from cm_collectives.errors import SpecError
 
 from .logs import Log, content

@@ -9,7 +9,7 @@ import inspect
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
-from cm_collectives.arguments import AUTO, WITH_TOKENS, WITHOUT_SIZE
+from cm_collectives.asked import AUTO, WITH_TOKENS, WITHOUT_SIZE
 from cm_collectives.errors import CalibrationWarning
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cm_collectives import _core
-    from cm_collectives.arguments import Question
+    from cm_collectives.asked import Question
 
     from .calibration import Calibration
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cm_collectives import _core
-from cm_collectives.arguments import endpoints, integer, known_collective, size
+from cm_collectives.arguments import endpoints, integer, size
+from cm_collectives.asked import known_collective
 from cm_collectives.errors import ArgumentError, UnsupportedError
 from cm_collectives.frames import collected
 

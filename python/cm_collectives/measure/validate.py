@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from cm_collectives import _core
-from cm_collectives.arguments import AUTO, WITHOUT_SIZE, flag
+from cm_collectives.arguments import flag
+from cm_collectives.asked import AUTO, WITHOUT_SIZE
 from cm_collectives.errors import ArgumentError, CalibrationWarning, UnsupportedError
 from cm_collectives.fabric import Fabric
 from cm_collectives.frames import collected
