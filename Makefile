@@ -66,7 +66,7 @@ rust-test: $(VENV)/.dev
 python-test: build
 	@echo '== stubtest, pytest on the installed wheel'
 	@$(BIN)/python -m mypy.stubtest --concise cm_collectives._core
-	@$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=worksteal tests --pyargs cm_collectives
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto tests --pyargs cm_collectives
 
 test-slow: build ## everything marked slow too, and long property tests
 	@PROPTEST_CASES=4096 cargo test --quiet --workspace --locked -- --include-ignored

@@ -54,6 +54,18 @@ def test_a_batch_warns_once_and_of_answers_only() -> None:
     assert "8589934592 bytes over 4 ranks" in str(only.message)
 
 
+def test_a_batch_counts_the_questions_that_leave_what_was_seen() -> None:
+    known = cm.Fabric.preset("hgx_h100", library="nccl")
+    fabrics = {"known": known, "bare": cm.Fabric.preset("hgx_h100")}
+    rows = cm.grid(
+        fabric=["bare", "known"], collective="all_gather", ranks=[8, 4], size_bytes=[2**33, 2**20]
+    )
+    # The rows of a question need not stand together.
+    shuffled = rows.sample(fraction=1, shuffle=True, seed=1)
+    (only,) = warned(lambda: cm.sweep(shuffled, fabrics))
+    assert "ranks, and 1 more: outside" in str(only.message)
+
+
 def test_nothing_warns_where_only_the_network_counts() -> None:
     assert warned(lambda: cm.Fabric.preset("hgx_h100").time_s("all_gather", 2**33)) == []
 

@@ -555,3 +555,18 @@ def changing(seed: int) -> bool:
 
 def test_flows_on_links_that_change_take_the_times_of_the_oracle() -> None:
     assert sum(changing(seed) for seed in range(100)) >= 70
+
+
+def test_a_share_is_one_of_the_nominal_rate_as_in_a_batch_run() -> None:
+    # 196 kB at half a rate on all seven ports of a die: 0.5 us send a quarter, the rest 0.75 us.
+    fabric = cm.Fabric.preset("cm384", timing="line_rate").degrade({"node00/die02": 0.5})
+    session = fabric.session()
+    session.inject(0, 2, 0, 196_000)
+    session.set_link("node00/die02", 1.0, 500_000)
+    assert session.next_event_ps() == 1_250_000
+    flows = pl.DataFrame({"src": [2], "dst": [0], "size_bytes": [196_000]})
+    changes = [("node00/die02", 1.0, 500_000)]
+    assert cm.simulate_flows(fabric, flows, set_links=changes).time_ps == 1_250_000
+    for factor in (1.5, "half"):
+        with pytest.raises(cm.ArgumentError, match="factor must be a number from 0 to 1"):
+            session.set_link("node00/die02", factor, 600_000)  # type: ignore[arg-type]

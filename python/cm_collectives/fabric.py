@@ -498,12 +498,7 @@ class Fabric:
         >>> fabric.links.filter(link="node00/l1.2->l2.2.11")["rate_Bps"].item()
         14000000000
         """
-        if not isinstance(factors, Mapping):
-            raise ArgumentError(
-                f"factors must be a mapping from selector to factor, got {factors!r}"
-            )
-        pairs = [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
-        return Fabric(self.core.degrade(pairs), None, self._calibration)
+        return Fabric(self.core.degrade(_factors(factors, "factor")), None, self._calibration)
 
     def weigh(self, factors: Mapping[str, float]) -> Fabric:
         """Return the fabric on which routing gives classes of links another part of the traffic.
@@ -538,12 +533,7 @@ class Fabric:
         >>> cm.simulate_flows(fabric.weigh({"plane:3": 0.5}), flow).time_ps
         1076924
         """
-        if not isinstance(factors, Mapping):
-            raise ArgumentError(
-                f"factors must be a mapping from selector to weight, got {factors!r}"
-            )
-        pairs = [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
-        return Fabric(self.core.weigh(pairs), None, self._calibration)
+        return Fabric(self.core.weigh(_factors(factors, "weight")), None, self._calibration)
 
     def calibrated(self, calibration: Calibration | None) -> Fabric:
         """Return the fabric with what a library costs on it.
@@ -960,6 +950,12 @@ def _from_content(
 
 def _from_recipe(name: str, params: dict[str, int | str]) -> Fabric:
     return _preset(name, **params)
+
+
+def _factors(factors: object, what: str) -> list[tuple[str, float]]:
+    if not isinstance(factors, Mapping):
+        raise ArgumentError(f"factors must be a mapping from selector to {what}, got {factors!r}")
+    return [(text(key, "factors: a selector"), _factor(key, factors[key])) for key in factors]
 
 
 def _factor(selector: object, factor: object) -> float:

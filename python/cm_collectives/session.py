@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
-from .arguments import MAX_TIME_PS, integer, size, text
+from .arguments import MAX_TIME_PS, integer, share, size, text
 from .errors import ArgumentError
 from .simulate import Job, placed
 
@@ -296,7 +296,7 @@ class Session:
         self._tags.pop(flow, None)
 
     def set_link(self, selector: str, factor: float, t_ps: SupportsIndex) -> None:
-        """Let links have a share of their rates from `t_ps` on, now or later.
+        """Let links have a share of their nominal rates from `t_ps` on, now or later.
 
         What is under way goes on with the bytes it has left, on the routes that the changed fabric
         gives it: a slower link keeps its share of a flow, a failed one is gone around.
@@ -306,8 +306,8 @@ class Session:
         selector : str
             Links, nodes or groups of them, as for `Fabric.degrade`.
         factor : float
-            Share of the rate that the link had when the session began, 0 to 1; 0 is a failure, 1
-            mends it.
+            Share of the nominal rate, 0 to 1, as in `set_links` of `cm.simulate`; 0 is a failure, 1
+            a recovery, also of what `Fabric.degrade` took away.
         t_ps : int
             When, in ps, at least `now_ps`. `next_event_ps` knows of changes to come.
 
@@ -329,9 +329,7 @@ class Session:
         1500000
         """
         time_ps = integer(t_ps, "t_ps", 0, MAX_TIME_PS)
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)):
-            raise ArgumentError(f"factor must be a number in 0..1, got {factor!r}")
-        self._core.set_link(text(selector, "selector"), float(factor), time_ps)
+        self._core.set_link(text(selector, "selector"), share(factor, "factor"), time_ps)
 
     def fork(self) -> Session:
         """Return a copy that goes its own way from here: what would happen if.

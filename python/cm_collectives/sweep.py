@@ -220,24 +220,25 @@ def answer(
 
 def _warn_beyond(scenarios: Scenarios, answered: NDArray[np.bool_]) -> None:
     """Warn of answers for which the calibration of their fabric has seen nothing alike."""
-    calibrated = [
-        (number, question.fabric.core, question.fabric.calibration, question.asked.question)
-        for number, question in enumerate(scenarios.questions)
-        if question.fabric is not None
-        and question.fabric.calibration is not None
-        and question.asked is not None
-    ]
-    if not calibrated:
+    questions = scenarios.questions
+    if all(each.fabric is None or each.fabric.calibration is None for each in questions):
         return
     import numpy as np
 
     from .measure import reach
 
     def used() -> Iterator[reach.Used]:
-        for number, core, calibration, question in calibrated:
-            sizes = scenarios.sizes[answered & (scenarios.which == number)]
+        rows = np.flatnonzero(answered)
+        rows = rows[np.argsort(scenarios.which[rows], kind="stable")]
+        for alike in np.split(rows, np.flatnonzero(np.diff(scenarios.which[rows])) + 1):
+            if len(alike) == 0:
+                continue
+            fabric, asked, _, _ = questions[scenarios.which[alike[0]]]
+            if fabric is None or fabric.calibration is None or asked is None:
+                continue
+            sizes = scenarios.sizes[alike]
             for size in reach.telling(np.where(sizes == NO_SIZE, 0, sizes)):
-                yield reach.Used(core, calibration, question, size)
+                yield reach.Used(fabric.core, fabric.calibration, asked.question, size)
 
     reach.warn(used())
 

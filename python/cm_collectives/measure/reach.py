@@ -90,6 +90,6 @@ def warn(answers: Iterable[Used]) -> None:
 def _callers_level() -> int:
     """Return the level, as `warn` counts, of the frame that called into this package."""
     level, frame = 0, inspect.currentframe()
-    while frame is not None and frame.f_globals["__name__"].partition(".")[0] == _PACKAGE:
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
     return level

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cm_core::error::Error;
+use cm_core::fabric::LinkChange;
 use cm_core::fabric::routing::{RoutingOptions, resolve_via};
 use cm_core::session::Session;
 use pyo3::prelude::*;
@@ -91,9 +92,14 @@ impl PySession {
         py.detach(inject).map_err(|error| raise(py, error))
     }
 
-    fn set_link(&self, py: Python<'_>, selector: &str, factor: f64, t_ps: u64) -> PyResult<()> {
-        let set = || self.lock().set_link(selector, factor, t_ps);
-        py.detach(set).map_err(|error| raise(py, error))
+    fn set_link(&self, py: Python<'_>, selector: String, factor: f64, t_ps: u64) -> PyResult<()> {
+        let change = LinkChange {
+            selector,
+            factor,
+            at_ps: t_ps,
+        };
+        py.detach(|| self.lock().set_link(change))
+            .map_err(|error| raise(py, error))
     }
 
     fn cancel(&self, py: Python<'_>, flow: u64) -> PyResult<()> {

@@ -54,33 +54,30 @@ impl Fabric {
         Ok(phases)
     }
 
-    fn set(&self, change: &LinkChange, live: &mut [u64]) -> Result<(), FabricError> {
-        let LinkChange {
-            selector, factor, ..
-        } = change;
-        if !(0.0..=1.0).contains(factor) {
-            return Err(FabricError::BadFactor {
-                selector: selector.clone(),
-                factor: *factor,
-            });
-        }
-        for id in self.select(selector)? {
-            live[id.index()] = self.share_of_nominal(id, *factor)?;
-        }
-        Ok(())
+    /// The fabric after one more change, where its links had these live rates before; and after it.
+    ///
+    /// # Errors
+    /// As for [`Self::phases`].
+    pub fn after(
+        &self,
+        change: &LinkChange,
+        mut live_Bps: Vec<u64>,
+    ) -> Result<(Self, Vec<u64>), FabricError> {
+        self.set(change, &mut live_Bps)?;
+        Ok((self.with_live_rates(&live_Bps), live_Bps))
     }
 
-    fn share_of_nominal(&self, id: LinkId, factor: f64) -> Result<u64, FabricError> {
-        let nominal_Bps = self.link(id).nominal_rate_Bps;
-        // Rates are below 2^53, so the conversion is exact and the product is rounded once.
-        match (nominal_Bps as f64 * factor).round() as u64 {
-            0 if factor > 0.0 => Err(FabricError::VanishingRate {
-                link: self.link_name(id),
-                rate_Bps: nominal_Bps,
-                factor,
-            }),
-            rate_Bps => Ok(rate_Bps),
+    fn set(&self, change: &LinkChange, live_Bps: &mut [u64]) -> Result<(), FabricError> {
+        let factor = change.factor;
+        for id in self.checked_select(&change.selector, factor)? {
+            let nominal_Bps = self.link(id).nominal_rate_Bps;
+            live_Bps[id.index()] = if factor <= 0.0 {
+                0
+            } else {
+                self.scaled(id, nominal_Bps, factor)?
+            };
         }
+        Ok(())
     }
 
     /// The fabric whose links have the largest rate that they have in any phase: nothing is slower on

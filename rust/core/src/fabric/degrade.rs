@@ -23,14 +23,22 @@ impl Fabric {
                 failed[link.index()] |= *factor <= 0.0;
             }
         }
-        self.scaled(&product, &failed)
+        let live = self.links().iter().enumerate().map(|(index, link)| {
+            if failed[index] || link.rate_Bps == 0 {
+                return Ok(0);
+            }
+            self.scaled(LinkId::from_index(index), link.rate_Bps, product[index])
+        });
+        let live: Vec<u64> = live.collect::<Result<_, _>>()?;
+        Ok(self.with_live_rates(&live))
     }
 
-    /// The links that a selector matches, if the factor is one.
-    ///
-    /// # Errors
-    /// If the factor is not in 0..=1, or the selector matches nothing.
-    pub fn checked_select(&self, selector: &str, factor: f64) -> Result<Vec<LinkId>, FabricError> {
+    /// The links that a selector matches, if the factor is in 0..=1.
+    pub(super) fn checked_select(
+        &self,
+        selector: &str,
+        factor: f64,
+    ) -> Result<Vec<LinkId>, FabricError> {
         if !(0.0..=1.0).contains(&factor) {
             return Err(FabricError::BadFactor {
                 selector: selector.to_owned(),
@@ -40,31 +48,21 @@ impl Fabric {
         self.select(selector)
     }
 
-    /// The fabric with the live rate of each link multiplied by its factor, likewise.
-    ///
-    /// # Errors
-    /// If a link with a factor above 0 would be left with 0 B/s.
-    pub fn with_factors(&self, factors: &[f64]) -> Result<Self, FabricError> {
-        let failed: Vec<bool> = factors.iter().map(|factor| *factor <= 0.0).collect();
-        self.scaled(factors, &failed)
-    }
-
-    fn scaled(&self, product: &[f64], failed: &[bool]) -> Result<Self, FabricError> {
-        let live = self.links().iter().enumerate().map(|(index, link)| {
-            if failed[index] || link.rate_Bps == 0 {
-                return Ok(0);
-            }
-            // Rates are below 2^53, so the conversion is exact and the product is rounded once.
-            match (link.rate_Bps as f64 * product[index]).round() as u64 {
-                0 => Err(FabricError::VanishingRate {
-                    link: self.link_name(LinkId::from_index(index)),
-                    rate_Bps: link.rate_Bps,
-                    factor: product[index],
-                }),
-                rate => Ok(rate),
-            }
-        });
-        let live: Vec<u64> = live.collect::<Result<_, _>>()?;
-        Ok(self.with_live_rates(&live))
+    /// A rate of a link times a factor, which must leave something of it.
+    pub(super) fn scaled(
+        &self,
+        link: LinkId,
+        rate_Bps: u64,
+        factor: f64,
+    ) -> Result<u64, FabricError> {
+        // Rates are below 2^53, so the conversion is exact and the product is rounded once.
+        match (rate_Bps as f64 * factor).round() as u64 {
+            0 => Err(FabricError::VanishingRate {
+                link: self.link_name(link),
+                rate_Bps,
+                factor,
+            }),
+            rate_Bps => Ok(rate_Bps),
+        }
     }
 }

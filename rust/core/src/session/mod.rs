@@ -26,8 +26,8 @@ use self::layout::{Collective, Layout, Work};
 use crate::engine::ladder::{Exactness, RATIONAL_MAX_OPS, Rung};
 use crate::engine::online::{Arrival, Course, Foresight, Wires};
 use crate::error::Error;
-use crate::fabric::Fabric;
 use crate::fabric::routing::{self, RoutingOptions, lookup, pinned_links};
+use crate::fabric::{Fabric, LinkChange};
 use crate::ids::NodeId;
 use crate::placement::Occurrences;
 use crate::schedule::{Op, Schedule};
@@ -65,13 +65,6 @@ pub enum SessionError {
     },
 }
 
-/// A change of links that is still to come.
-#[derive(Debug, Clone)]
-struct Change {
-    selector: String,
-    factor: f64,
-}
-
 /// The first arrival, for as long as nobody joins or leaves.
 #[derive(Debug, Clone, Copy)]
 enum Promise {
@@ -86,10 +79,10 @@ pub struct Session {
     fabric: Arc<Fabric>,
     rule: &'static routing::Entry,
     options: RoutingOptions,
-    /// Of each link, how much of its rate it has.
-    factors: Vec<f64>,
-    /// By time and order.
-    changes: BTreeMap<(u64, u64), Change>,
+    /// The live rate of each link now.
+    rates_bps: Vec<u64>,
+    /// Still to come, by time and order.
+    changes: BTreeMap<(u64, u64), LinkChange>,
     layout: Layout,
     /// The resources before each change since nothing was served last.
     wires_before: Vec<Wires>,
@@ -132,7 +125,7 @@ impl Session {
             fabric: fabric.clone(),
             rule,
             options: options.clone(),
-            factors: vec![1.0; fabric.links().len()],
+            rates_bps: fabric.links().iter().map(|link| link.rate_Bps).collect(),
             changes: BTreeMap::new(),
             layout,
             wires_before: Vec::new(),
@@ -157,7 +150,7 @@ impl Session {
         Self {
             fabric: self.fabric.clone(),
             options: self.options.clone(),
-            factors: self.factors.clone(),
+            rates_bps: self.rates_bps.clone(),
             changes: self.changes.clone(),
             layout: self.layout.fork(),
             wires_before: self.wires_before.clone(),
@@ -340,43 +333,27 @@ impl Session {
         Ok(())
     }
 
-    /// Lets links have a share of the rate that they began with, from `time_ps` on; 0 is a failure.
-    /// What is under way then takes the routes of the changed fabric, with the bytes it has left.
+    /// Lets links have a share of their nominal rate from some time on; 0 is a failure. What is under
+    /// way then takes the routes of the changed fabric, with the bytes it has left.
     ///
     /// # Errors
     /// If the time is past, the selector matches nothing, the factor is not in 0..=1, or what is under
     /// way has no live path left. Where the change is still to come, the last of these is told by the
     /// call that lets time go by; the session then stands at that time, without the change.
-    pub fn set_link(&mut self, selector: &str, factor: f64, time_ps: u64) -> Result<(), Error> {
-        self.check_time(time_ps)?;
-        let change = Change {
-            selector: selector.to_owned(),
-            factor,
-        };
-        let changed = self.changed(&change)?;
-        if time_ps > self.now_ps {
-            self.changes.insert((time_ps, self.version), change);
+    pub fn set_link(&mut self, change: LinkChange) -> Result<(), Error> {
+        self.check_time(change.at_ps)?;
+        let (fabric, rates_bps) = self.fabric.after(&change, self.rates_bps.clone())?;
+        if change.at_ps > self.now_ps {
+            self.changes.insert((change.at_ps, self.version), change);
             self.ahead = None;
             self.promise = Promise::Stale;
             self.version += 1;
             return Ok(());
         }
         self.run_to_now();
-        self.rewire(Arc::new(changed.0), self.layout.has_single_links)?;
-        self.factors = changed.1;
+        self.rewire(Arc::new(fabric), self.layout.has_single_links)?;
+        self.rates_bps = rates_bps;
         Ok(())
-    }
-
-    /// The fabric after a change, and the factors of all its links.
-    fn changed(&self, change: &Change) -> Result<(Fabric, Vec<f64>), Error> {
-        let mut factors = self.factors.clone();
-        for link in self
-            .fabric
-            .checked_select(&change.selector, change.factor)?
-        {
-            factors[link.index()] = change.factor;
-        }
-        Ok((self.fabric.with_factors(&factors)?, factors))
     }
 
     /// When the first flow or collective will have arrived as things stand, rounded up to the
@@ -446,9 +423,9 @@ impl Session {
             let ((change_ps, _), change) = next.remove_entry();
             self.pass_to(change_ps);
             self.promise = Promise::Stale;
-            let (fabric, factors) = self.changed(&change)?;
+            let (fabric, rates_bps) = self.fabric.after(&change, self.rates_bps.clone())?;
             self.rewire(Arc::new(fabric), self.layout.has_single_links)?;
-            self.factors = factors;
+            self.rates_bps = rates_bps;
         }
         self.pass_to(time_ps);
         let mut arrived = Vec::new();
