@@ -1,8 +1,8 @@
 //! The fluid engine: max-min fair rates between events, exactly.
 //!
-//! Events are releases, completions and changes of the routes; rates are constant between them. The engine pops every
-//! event of the earliest time (equality by residue), applies them and whatever they release at that
-//! same time, and repairs the rates once.
+//! Events are releases, completions and changes of the routes; rates are constant between them. The
+//! engine pops every event of the earliest time (equality by residue), applies them and whatever they
+//! release at that same time, and repairs the rates once.
 //!
 //! Virtual time per bottleneck: the flows that a resource holds back share one rate, its level, so
 //! the resource keeps a clock V(t), the integral of its level. A flow that joins with `remaining`

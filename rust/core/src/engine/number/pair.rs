@@ -54,6 +54,19 @@ impl Pair {
 impl Number for Pair {
     const EXACTNESS: &'static str = "exact";
 
+    /// As `from_ratio` would, without a division: latencies and zeros are made all along a run.
+    #[inline]
+    fn from_int(value: u128) -> Self {
+        if value >= 1 << 53 {
+            return Self::from_ratio(value, 1);
+        }
+        Self {
+            value: value as u64 as f64,
+            error: 0.0,
+            residue: residue::reduce(value),
+        }
+    }
+
     fn from_ratio(numerator: u128, denominator: u64) -> Self {
         let residue = residue::mul(
             residue::reduce(numerator),
@@ -222,5 +235,20 @@ impl Number for Pair {
 
     fn to_extended(&self) -> Extended {
         Extended::from_parts(self.value, 0.0, self.error, self.residue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_a_ratio_to_one() {
+        let border = 1u128 << 53;
+        let near = (border - 2..border + 3).chain([0, 1, u128::from(u64::MAX), u128::MAX]);
+        for value in near {
+            let (int, ratio) = (Pair::from_int(value), Pair::from_ratio(value, 1));
+            assert_eq!(int.parts(), ratio.parts(), "{value}");
+        }
     }
 }
