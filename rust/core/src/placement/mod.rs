@@ -158,20 +158,13 @@ impl Placement {
     }
 }
 
-/// Which bundles a workload's links may be merged into.
-pub fn bundles_for<'f>(
-    fabric: &'f Fabric,
-    routing: &dyn Routing,
-    pinned: &[NodeId],
-    own: &'f mut Option<Bundles>,
-) -> &'f Bundles {
+/// Which bundles a workload's links are merged into where no route is pinned.
+pub fn bundles_for<'f>(fabric: &'f Fabric, routing: &dyn Routing) -> &'f Bundles {
     if routing.needs_links() {
-        return fabric.single_links();
+        fabric.single_links()
+    } else {
+        fabric.bundles()
     }
-    if pinned.is_empty() {
-        return fabric.bundles();
-    }
-    own.insert(Bundles::coarsest(fabric, pinned))
 }
 
 /// Turns routes into workload routes, each distinct one once.
