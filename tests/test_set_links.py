@@ -1,6 +1,7 @@
 """Links that fail, slow down and recover while a run is under way."""
 
 import pickle
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -213,12 +214,136 @@ def test_jobs_share_the_changes_and_know_their_time_alone() -> None:
     assert r.time_ps == 3500 * US
 
 
-def test_auto_takes_what_is_fastest_before_anything_changes() -> None:
-    fabric = cm.Fabric.preset("hgx_h100")
+def triangle() -> cm.Fabric:
+    """Three ends, each joined with each by 1 GB/s both ways."""
+    nodes = pl.DataFrame({"node": ["a", "b", "c"], "kind": "endpoint"})
+    pairs = [(src, dst) for src in "abc" for dst in "abc" if src != dst]
+    links = pl.DataFrame(pairs, schema=["src", "dst"], orient="row")
+    return cm.Fabric.from_frames(nodes, links.with_columns(rate_Bps=10**9, latency_ps=0))
+
+
+def test_auto_takes_what_is_fastest_with_the_changes() -> None:
+    # 1 MB to each of two in 1 ms. With a hundredth of the rate from a to c, c is served by b: no
+    # sooner than by a chain in small pieces, and at the latest after one piece of it in 2 ms.
+    asked = {"size_bytes": 10**6, "ranks": 3}
+    steady = cm.simulate(triangle(), "broadcast", **asked)  # type: ignore[arg-type]
+    assert (steady.algorithm, steady.time_ps) == ("direct", 1000 * US)
+    slow = [("a->c", 0.01, 1)]
+    r = cm.simulate(triangle(), "broadcast", set_links=slow, **asked)  # type: ignore[arg-type]
+    assert r.algorithm != "direct"
+    assert 1000 * US < r.time_ps <= 2000 * US
+    alone = [
+        cm.simulate(triangle(), "broadcast", algorithm=name, set_links=slow, **asked)  # type: ignore[arg-type]
+        for name in ("direct", "chain", "binomial_tree", "double_binary_tree", "kary_tree")
+    ]
+    # Direct: all but a byte at 0.01 GB/s.
+    assert alone[0].time_ps == pytest.approx(100 * 1000 * US, rel=1e-6)
+    assert all(r.time_ps <= other.time_ps for other in alone)
+    again = cm.simulate(
+        triangle(), "broadcast", algorithm=r.algorithm, set_links=slow, **asked, **r.options  # type: ignore[arg-type]
+    )
+    assert again.time_ps == r.time_ps
+
+
+def test_auto_leaves_out_what_a_failure_cuts_off() -> None:
+    # From 1 ps on b and c receive nothing from a; what does not need a, nor comes back, is nothing.
+    cut = [("a->b", 0.0, 1), ("a->c", 0.0, 1)]
+    with pytest.raises(cm.UnsupportedError, match="no live path"):
+        cm.simulate(triangle(), "broadcast", size_bytes=10**6, ranks=3, set_links=cut)
+    # Without a->c alone, b passes it on.
+    r = cm.simulate(triangle(), "broadcast", size_bytes=10**6, ranks=3, set_links=cut[1:])
+    assert 1000 * US < r.time_ps <= 2000 * US
+
+
+def test_a_library_does_not_know_of_failures_to_come() -> None:
+    fabric = cm.Fabric.preset("hgx_h100", library="nccl")
     steady = cm.simulate(fabric, "all_reduce", size_bytes="1MiB")
-    r = cm.simulate(fabric, "all_reduce", size_bytes="1MiB", set_links=[("nvswitch0", 0.0, US)])
+    r = cm.simulate(fabric, "all_reduce", size_bytes="1MiB", set_links=[("gpu0", 0.01, US)])
     assert (r.algorithm, r.options) == (steady.algorithm, steady.options)
     assert r.time_ps > steady.time_ps
+
+
+CHANGES = [
+    None,
+    "plane:3=0@500000000",
+    "plane:3=0@500000000,plane:3=1.0@600000000",
+    # From the start on: a degraded fabric.
+    "plane:3=0@0",
+    # After the end.
+    "plane:3=0@9000000000",
+]
+
+
+def scenarios(set_links: object) -> pl.DataFrame:
+    changes = pl.Series("set_links", set_links)
+    return pl.DataFrame(
+        {"fabric": "mine", "collective": "send_recv", "ranks": 2, "size_bytes": 196 * 10**6}
+    ).join(changes.to_frame(), how="cross")
+
+
+def test_changes_are_a_column_of_a_sweep() -> None:
+    # 196 MB from a die to its sibling by the package's link would not feel the planes.
+    fabric = FABRIC
+    frame = scenarios(CHANGES).with_columns(ranks=pl.lit([0, 16]))
+    answers = cm.sweep(frame, {"mine": fabric})
+    assert answers["error"].null_count() == len(CHANGES)
+    # 1 ms of work; half of it, or 0.1 ms x 6/7 of it, with six planes of seven.
+    expected = [1000, 500 + 500 * 7 / 6, 1000 + 100 / 7, 1000 * 7 / 6, 1000]
+    assert answers["time_ps"].to_list() == [-int(-each * US // 1) for each in expected]
+    for text, row in zip(CHANGES, answers.iter_rows(named=True), strict=True):
+        changes = [] if text is None else [parsed(word) for word in text.split(",")]
+        r = cm.simulate(
+            fabric, "send_recv", size_bytes=196 * 10**6, ranks=[0, 16], set_links=changes
+        )
+        asked = (r.time_ps, r.bound_ps, r.algorithm)
+        assert (row["time_ps"], row["bound_ps"], row["algorithm_used"]) == asked
+    structs = [
+        [dict(zip(("selector", "factor", "t_ps"), parsed(word), strict=True)) for word in words]
+        for words in (text.split(",") if text else [] for text in CHANGES)
+    ]
+    same = frame.with_columns(set_links=pl.Series(structs))
+    assert cm.sweep(same, {"mine": fabric}).drop("set_links").equals(answers.drop("set_links"))
+
+
+def parsed(word: str) -> tuple[str, float, int]:
+    selector, change = word.split("=")
+    factor, t_ps = change.split("@")
+    return selector, float(factor), int(t_ps)
+
+
+def test_a_sweep_says_which_change_is_none_and_goes_on() -> None:
+    frame = scenarios(["plane:3=0@1", "plane:9=0@1", "plane:3=2@1", "plane:3=0", "plane:*=0@1"])
+    answers = cm.sweep(frame.with_columns(ranks=pl.lit([0, 16])), {"mine": FABRIC})
+    errors = answers["error"].to_list()
+    assert errors[0] is None
+    assert "'plane:9' matches no" in errors[1]
+    assert "factor must be a number from 0 to 1, got 2.0" in errors[2]
+    assert 'must be text like "plane:3=0@' in errors[3]
+    assert "no live path joins them, from 1 ps on" in errors[4]
+    with pytest.raises(cm.UnsupportedError, match="row 4: .*no live path"):
+        cm.sweep(frame.with_columns(ranks=pl.lit([0, 16]))[4:], {"mine": FABRIC}, on_error="raise")
+
+
+def test_a_sweep_into_a_directory_tells_changes_apart(tmp_path: Path) -> None:
+    frame = scenarios(CHANGES[:3]).with_columns(ranks=pl.lit([0, 16]))
+    plain = cm.sweep(frame, {"mine": FABRIC})
+    for _ in range(2):  # done, and found done
+        assert cm.sweep(frame, {"mine": FABRIC}, out=tmp_path).collect().equals(plain)
+    other = frame.with_columns(pl.col("set_links").str.replace("500000000", "500000001"))
+    with pytest.raises(cm.ArgumentError, match="other scenarios"):
+        cm.sweep(other, {"mine": FABRIC}, out=tmp_path)
+
+
+def test_queries_tunes_and_expressions_take_changes() -> None:
+    asked = {"ranks": [0, 16], "algorithm": "direct", "set_links": [("plane:3", 0.0, 500 * US)]}
+    half_slow_ps = -int(-(500 + 500 * 7 / 6) * US // 1)
+    size = 196 * 10**6
+    assert FABRIC.time_ps("send_recv", size, **asked) == half_slow_ps  # type: ignore[arg-type]
+    expr = cm.expr.time_ps(pl.col("size"), collective="send_recv", fabric=FABRIC, **asked)
+    assert pl.DataFrame({"size": [size]}).select(expr).item() == half_slow_ps
+    del asked["algorithm"]
+    best = cm.tune(FABRIC, "send_recv", [size], **asked)  # type: ignore[arg-type]
+    assert best["time_ps"][0] == half_slow_ps
 
 
 def test_a_calibrated_fabric_charges_the_library_as_before() -> None:
