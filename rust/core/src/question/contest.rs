@@ -121,8 +121,7 @@ impl Contest {
             };
             let outcome = match rival.run(question, has_floors, until_ps, cancel) {
                 Err(
-                    error @ (Error::CutOff { .. }
-                    | Error::Engine(EngineError::MemoryLimit { .. })),
+                    error @ (Error::CutOff { .. } | Error::Engine(EngineError::MemoryLimit { .. })),
                 ) => {
                     left_out.get_or_insert(error);
                     continue;
