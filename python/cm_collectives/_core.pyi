@@ -365,6 +365,7 @@ class Case:
         options: _Options,
         split: str,
         settings: Settings,
+        set_links: list[tuple[str, float, int]],
     ) -> Self: ...
     @property
     def n_ranks(self) -> int: ...

@@ -236,8 +236,9 @@ def simulate(
         Links that fail, slow down or recover meanwhile: from `t_ps` on (>= 0, picoseconds), the
         links of the selector (as for `Fabric.degrade`) carry `factor` (0 to 1) of their nominal
         rate, whatever they carried before; of several for one link and time the last holds. What is
-        under way goes on along the routes that the routing finds then. With "auto", the algorithm
-        that is fastest before anything changes.
+        under way goes on along the routes that the routing finds then. "auto" is the algorithm
+        that is fastest with these changes; on a calibrated fabric the library's choice, which knows
+        of none.
     **options
         Options of the algorithm, see `cm.algorithms()`; None means the default.
 

@@ -209,7 +209,7 @@ impl Simulation {
         settings: Settings,
         cancel: Option<&AtomicBool>,
     ) -> Result<Self, Error> {
-        match Self::run_until(fabric, work, settings, None, cancel)? {
+        match Self::run_until(fabric, work, settings, Vec::new(), None, cancel)? {
             Outcome::Done(simulation) => Ok(*simulation),
             Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
         }
@@ -231,24 +231,15 @@ impl Simulation {
         if settings.engine == EngineKind::Bracket {
             return Err(Error::BracketOfChanges);
         }
-        match Self::run_phases(fabric, work, settings, phases, None, cancel)? {
+        match Self::run_until(fabric, work, settings, phases, None, cancel)? {
             Outcome::Done(simulation) => Ok(*simulation),
             Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
         }
     }
 
-    /// Runs jobs or flows, but gives up once it is clear that they take longer than `until_ps`.
+    /// Runs jobs or flows while links may change, but gives up once it is clear that they take longer
+    /// than `until_ps`.
     pub fn run_until(
-        fabric: Arc<Fabric>,
-        work: Work,
-        settings: Settings,
-        until_ps: Option<u64>,
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Outcome, Error> {
-        Self::run_phases(fabric, work, settings, Vec::new(), until_ps, cancel)
-    }
-
-    fn run_phases(
         fabric: Arc<Fabric>,
         work: Work,
         settings: Settings,

@@ -110,6 +110,7 @@ pub(crate) fn question(
     split: &str,
     starts_ps: Vec<u64>,
     settings: &PySettings,
+    set_links: LinkChanges,
 ) -> PyResult<Question> {
     let question = Question {
         collective: Collective::from_name(collective).map_err(|e| raise(py, e.into()))?,
@@ -126,6 +127,14 @@ pub(crate) fn question(
         options: self::options(py, options)?,
         starts_ps,
         settings: settings.settings.clone(),
+        phases: Vec::new(),
+    };
+    let question = if set_links.is_empty() {
+        question
+    } else {
+        let changes = link_changes(set_links);
+        py.detach(|| question.changing(&changes))
+            .map_err(|error| raise(py, error))?
     };
     question.check().map_err(|error| raise(py, error))?;
     Ok(question)
@@ -174,13 +183,8 @@ pub(crate) fn simulate(
         split,
         start_ps,
         settings,
+        set_links,
     )?;
-    if !set_links.is_empty() {
-        let changes = link_changes(set_links);
-        let answer = move |cancel: &AtomicBool| question.answer_changing(&changes, Some(cancel));
-        let answered = interruptible(py, answer, None)?.map_err(|error| raise(py, error))?;
-        return Ok(PyRun::new(answered.simulation, answered.options));
-    }
     // What takes microseconds needs no thread that can be interrupted.
     if let Some(answered) = py.detach(|| question.quick_answer()) {
         let answered = answered.map_err(|error| raise(py, error))?;
