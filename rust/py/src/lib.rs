@@ -15,6 +15,7 @@ mod error;
 mod fabric;
 mod interrupt;
 mod many_jobs;
+mod ranks;
 mod registry;
 mod rules;
 mod schedule;
@@ -36,6 +37,8 @@ mod _core {
     use super::cost::{PyForms, cost_parameters};
     #[pymodule_export]
     use super::fabric::PyFabric;
+    #[pymodule_export]
+    use super::ranks::{PyRankList, PyRankLists};
     #[pymodule_export]
     use super::registry::{
         algorithm_columns, build_info, busbw_factor, collectives, preset_columns, routings,
