@@ -299,8 +299,9 @@ def check_random(seed: int) -> bool:
     return True
 
 
-def test_random_changes_give_the_times_of_the_oracle() -> None:
-    assert sum(check_random(seed) for seed in range(120)) >= 80
+@pytest.mark.parametrize("first", range(0, 120, 20))
+def test_random_changes_give_the_times_of_the_oracle(first: int) -> None:
+    assert sum(check_random(seed) for seed in range(first, first + 20)) >= 13
 
 
 @pytest.mark.slow
