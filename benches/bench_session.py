@@ -1,10 +1,10 @@
 """What it costs that a flow joins or leaves, with so many others under way on a CM384.
 
 Wall time through the wheel; each figure beside its promise. `join`: a flow is injected, the session
-has it served from then on, and says what comes first. `leave`: one is cancelled, likewise. Who sends
-to whom decides how many rates a join changes: "random" is the worst, as nearly all links are
-bottlenecks of flows that meet again and again; "incast" sends all to one die; "pairs" lets every die
-send to one other; "nodes" keeps within a node.
+has it served from then on, and says what comes first. `leave`: one is cancelled, likewise. Who
+sends to whom decides how many rates a join changes: `random_ends` is the worst, as nearly all ports
+hold back flows that meet again and again; `incast` sends all to one die; `pairs` lets every die
+send to one other; `nodes` keeps within a node.
 """
 
 import random

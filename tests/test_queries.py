@@ -69,22 +69,24 @@ def test_a_list_of_ranks_is_checked_although_an_equal_one_was_answered() -> None
 def test_lists_tuples_and_arrays_of_the_same_ranks_are_one_question() -> None:
     fabric = FABRIC.degrade({})
     ranks = list(range(20, 60))
-    for same in (ranks, ranks, list(ranks), tuple(ranks), np.array(ranks), [int(str(r)) for r in ranks]):
-        fabric.time_ps("all_gather", 4096, ranks=same, algorithm="ring")  # type: ignore[arg-type]
+    others = list(ranks), tuple(ranks), np.array(ranks), [int(str(rank)) for rank in ranks]
+    for same in (ranks, ranks, *others):
+        fabric.time_ps("all_gather", 4096, ranks=same, algorithm="ring")
     assert (fabric.cache_info().misses, fabric.cache_info().hits) == (1, 5)
 
 
 def test_a_list_that_was_answered_is_read_again_when_it_has_changed() -> None:
     fabric = FABRIC.degrade({})
+    given: dict[str, Any] = {"collective": "all_gather", "size_bytes": 4096, "algorithm": "ring"}
     ranks = [1, 2, 3]
-    near = fabric.time_ps("all_gather", 4096, ranks=ranks, algorithm="ring")
+    near = fabric.time_ps(**given, ranks=ranks)
     ranks[2] = 60
-    far = fabric.time_ps("all_gather", 4096, ranks=ranks, algorithm="ring")
-    assert far == cm.simulate(FABRIC, "all_gather", size_bytes=4096, ranks=ranks, algorithm="ring").time_ps
+    far = fabric.time_ps(**given, ranks=ranks)
+    assert far == cm.simulate(FABRIC, **given, ranks=ranks).time_ps
     assert far != near
     ranks[0] = True
     with pytest.raises(cm.ArgumentError, match=r"ranks\[0\]"):
-        fabric.time_ps("all_gather", 4096, ranks=ranks, algorithm="ring")
+        fabric.time_ps(**given, ranks=ranks)
 
 
 def test_more_lists_than_are_kept_are_answered_as_well() -> None:

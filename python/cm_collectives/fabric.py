@@ -719,7 +719,7 @@ class Fabric:
         1000000000
         """
         memory = self._memory
-        asked = ranks
+        asked: object = ranks
         if isinstance(ranks, (list, tuple)) or hasattr(ranks, "tolist"):
             asked = rank_key(memory.lists, ranks, self.n_endpoints)
         try:

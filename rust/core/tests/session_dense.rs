@@ -36,7 +36,7 @@ impl Numbers {
 /// Flows between random dies, as many at once as would take a second alone, then one by one.
 fn flows(fabric: &Fabric, n: u64, n_at_once: u64) -> Vec<Flow> {
     let mut numbers = Numbers(n);
-    let n_endpoints = fabric.n_endpoints() as u64;
+    let n_endpoints = u64::from(fabric.n_endpoints());
     let flow = |number: u64| {
         let src = numbers.below(n_endpoints);
         let dst = (src + 1 + numbers.below(n_endpoints - 1)) % n_endpoints;

@@ -53,6 +53,23 @@ pub(crate) struct PyRankLists {
     lists: Mutex<Lists>,
 }
 
+impl Lists {
+    fn of_ranks(&mut self, py: Python<'_>, ranks: Box<[u32]>) -> PyResult<Py<PyRankList>> {
+        if let Some(known) = self.by_ranks.get(&ranks) {
+            return Ok(known.clone_ref(py));
+        }
+        let new = PyRankList {
+            ranks: ranks.clone(),
+        };
+        let new = Py::new(py, new)?;
+        if self.by_ranks.len() >= LISTS_MAX {
+            self.by_ranks.clear();
+        }
+        self.by_ranks.insert(ranks, new.clone_ref(py));
+        Ok(new)
+    }
+}
+
 #[pymethods]
 impl PyRankLists {
     #[new]
@@ -78,20 +95,7 @@ impl PyRankLists {
         let Some(read) = plain(&alive) else {
             return Ok(None);
         };
-        let known = match lists.by_ranks.get(&read) {
-            Some(known) => known.clone_ref(py),
-            None => {
-                let new = PyRankList {
-                    ranks: read.clone(),
-                };
-                let new = Py::new(py, new)?;
-                if lists.by_ranks.len() >= LISTS_MAX {
-                    lists.by_ranks.clear();
-                }
-                lists.by_ranks.insert(read, new.clone_ref(py));
-                new
-            }
-        };
+        let known = lists.of_ranks(py, read)?;
         if lists.recent.len() >= RECENT_MAX {
             lists.recent.clear();
         }
