@@ -98,7 +98,7 @@ def open_case(
 ) -> _core.Case:
     """Return the question that `keywords` ask, ready for any size."""
     asked = open_question(core, collective, ranks, algorithm, **keywords)
-    return asked.question.case(core, asked.settings.core())
+    return asked.case(core)
 
 
 def open_question(

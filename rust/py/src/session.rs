@@ -12,9 +12,9 @@ use pyo3::prelude::*;
 
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
+use crate::flows::End;
 use crate::interrupt::interruptible;
 use crate::schedule::PySchedule;
-use crate::simulate::End;
 
 /// Flows looked at, event by event, after which a call goes on where Ctrl-C ends it. One costs well
 /// under a microsecond, and to go on there some fifty.

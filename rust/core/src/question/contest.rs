@@ -35,7 +35,7 @@ pub struct Rival {
     pub at_least_ps: u64,
     /// Whether it was simulated to its end.
     pub is_timed: bool,
-    /// Whether its schedule states any symmetry.
+    /// Whether its schedule states any symmetry that a run may use.
     has_orbits: bool,
 }
 
@@ -53,7 +53,9 @@ impl Rival {
         }
         let problem = question.problem_with(&self.options);
         let is_large = self.algorithm.n_transfers(&problem) > WRITTEN_AS_SOON_AS_SKETCHED;
-        if let (Some(until_ps), true) = (until_ps, has_floors && is_large) {
+        // A sketch is of the routes of one fabric.
+        let has_sketch = has_floors && question.phases.is_empty();
+        if let (Some(until_ps), true) = (until_ps, has_sketch && is_large) {
             let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem, until_ps)?;
             if at_least_ps > until_ps {
                 return Ok(Outcome::Late { at_least_ps });
@@ -87,8 +89,8 @@ impl Contest {
     /// Holds the contest.
     ///
     /// # Errors
-    /// If nobody fits, or a run fails. A rival too large for the memory limit is left out as long
-    /// as another one is not.
+    /// If nobody fits, or a run fails. A rival too large for the memory limit, or that links which
+    /// fail cut off, is left out as long as another one is not.
     pub fn hold(
         question: &Question,
         extent: Extent,
@@ -103,7 +105,7 @@ impl Contest {
             (!rival.has_orbits, rival.at_least_ps, index)
         });
         let mut best: Option<(u64, usize, Simulation)> = None;
-        let mut too_large = None;
+        let mut left_out = None;
         for index in order {
             let rival = &rivals[index];
             // A tie is won by the earlier one, so that a later one has to be faster.
@@ -118,8 +120,10 @@ impl Contest {
                 _ => None,
             };
             let outcome = match rival.run(question, has_floors, until_ps, cancel) {
-                Err(Error::Engine(error @ EngineError::MemoryLimit { .. })) => {
-                    too_large.get_or_insert(error);
+                Err(
+                    error @ (Error::CutOff { .. } | Error::Engine(EngineError::MemoryLimit { .. })),
+                ) => {
+                    left_out.get_or_insert(error);
                     continue;
                 }
                 // Some of its steps are those of switches, and these switches cannot.
@@ -144,13 +148,13 @@ impl Contest {
                 }
             }
         }
-        match (best, too_large) {
+        match (best, left_out) {
             (Some((_, winner, simulation)), _) => Ok(Self {
                 rivals,
                 winner,
                 simulation,
             }),
-            (None, Some(error)) => Err(error.into()),
+            (None, Some(error)) => Err(error),
             (None, None) => unreachable!("the first rival is run without a limit in time"),
         }
     }
@@ -160,7 +164,8 @@ impl Contest {
 fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     let nodes = question.fabric.rank_nodes(&question.endpoints)?;
     let volume = equal_volume(question);
-    let pace = Pace::of(question.wires(), &nodes);
+    let wires = question.best_wires();
+    let pace = Pace::of(&wires, &nodes);
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     // What no algorithm can undercut.
     let bound_ps = volume.clone().map_or(0, |volume| {
@@ -170,7 +175,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             root: question.root.index(),
             volume,
         };
-        let bound_ps = bounds::bound(question.wires(), &demand).time_ps;
+        let bound_ps = bounds::bound(&wires, &demand).time_ps;
         u64::try_from(bound_ps + u128::from(start_ps)).unwrap_or(u64::MAX)
     });
     let mut rivals = Vec::new();
@@ -180,8 +185,9 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             if question.check_fabric(algorithm, &problem).is_err() {
                 continue;
             }
-            let has_orbits =
-                problem.n_ranks() > 1 && algorithm.symmetry(&problem) != Symmetry::NONE;
+            let has_orbits = question.phases.is_empty()
+                && problem.n_ranks() > 1
+                && algorithm.symmetry(&problem) != Symmetry::NONE;
             let floor_ps = if volume.is_some() {
                 pace.floor_ps(&algorithm.floor(&problem), start_ps)
             } else {
