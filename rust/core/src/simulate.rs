@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::bracket::{Bracket, bracket};
-use crate::charge::{self, Charge, Traffic};
+use crate::charge::{Charge, Traffic};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
@@ -138,14 +138,7 @@ impl PlacedJob {
                 (orbits.representatives(), orbits.group().order())
             }
         };
-        let outline = self.outline();
-        let sent_bytes = charge::sent_bytes(schedule, outline.sizes) * f64::from(copies);
-        Traffic {
-            outline,
-            endpoints: &self.endpoints,
-            n_steps: schedule.n_steps(),
-            sent_bytes: sent_bytes / f64::from(outline.n_ranks),
-        }
+        Traffic::new(schedule, copies, self.outline(), &self.endpoints)
     }
 
     /// The schedule, every transfer written down.
