@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::charge::{self, Traffic};
+use crate::charge::Traffic;
 use crate::error::Error;
 use crate::placement::Flow;
 use crate::plan::Planned;
@@ -46,14 +46,7 @@ impl PlacedJob {
                 (orbits.representatives(), orbits.group().order())
             }
         };
-        let outline = self.outline();
-        let sent_bytes = charge::sent_bytes(schedule, outline.sizes) * f64::from(copies);
-        Traffic {
-            outline,
-            endpoints: &self.endpoints,
-            n_steps: schedule.n_steps(),
-            sent_bytes: sent_bytes / f64::from(outline.n_ranks),
-        }
+        Traffic::new(schedule, copies, self.outline(), &self.endpoints)
     }
 
     /// The schedule, every transfer written down.
