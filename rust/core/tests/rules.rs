@@ -140,6 +140,8 @@ fn the_a3_rule_on_one_supernode_follows_its_thresholds() {
     // Large, on one server: the double ring, for which a mesh stands; it has as many steps as a ring.
     for (collective, algorithm, n_steps) in [
         (AllReduce, "two_shot", 30),
+        (Broadcast, "two_shot", 30),
+        (Reduce, "two_shot", 30),
         (AllGather, "direct", 15),
         (ReduceScatter, "direct", 15),
     ] {
@@ -150,7 +152,6 @@ fn the_a3_rule_on_one_supernode_follows_its_thresholds() {
         );
         assert_eq!(ruling.regime, Regime::Bulk);
     }
-    assert_eq!(at(Broadcast, (1, 16), 1 << 30), "level1:ring");
     // With the vector cores: R > 8: below 8 MiB; R <= 8: up to 512 KiB.
     let aiv = |collective, servers, size| choice("hccl-a3-aiv", collective, servers, size);
     assert_eq!(aiv(AllReduce, cm384, 8 * MIB - 1), "AIV mesh");
