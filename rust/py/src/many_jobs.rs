@@ -47,7 +47,7 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[Job<'_>]) -> PyResult<
         .ints("step", ints(|job, t| job.0.step()[t].into()))?
         .ints("src", ints(|job, t| job.0.src()[t].0.into()))?
         .ints("dst", ints(|job, t| job.0.dst()[t].0.into()))?
-        .ints("chunk", ints(|job, t| job.0.chunks()[t].first.into()))?
+        .ints("chunk", ints(|job, t| job.0.chunks()[t].first))?
         .ints("n_chunks", ints(|job, t| job.0.chunks()[t].count.into()))?
         .ints(
             "chunk_stride",
@@ -55,7 +55,7 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[Job<'_>]) -> PyResult<
         )?
         .ints(
             "chunk_window",
-            ints(|job, t| job.0.chunks()[t].window.into()),
+            ints(|job, t| job.0.chunks()[t].window),
         )?
         .ints(
             "offset",

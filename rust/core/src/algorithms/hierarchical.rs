@@ -221,7 +221,7 @@ impl Algorithm for Hierarchical {
             let mut neighbor = vec![0; grid.extents.len()];
             neighbor[axis] = 1.min(extent - 1);
             chunks.push(ChunkAxis {
-                stride: grid.block(&neighbor) * parts,
+                stride: u64::from(grid.block(&neighbor)) * u64::from(parts),
                 rank_stride,
                 size: extent as u32,
             });
@@ -241,8 +241,8 @@ impl Algorithm for Hierarchical {
                 .algorithm(problem, phase)
                 .expect("supports() has checked");
             let n_inner = inner.n_chunks(&sub_problem);
-            let chunks_of = |chunk: u32, out: &mut Vec<u32>| {
-                grid.chunks_of(phase, &place, (chunk, n_inner), parts, out);
+            let chunks_of = |chunk: u64, out: &mut Vec<u64>| {
+                grid.chunks_of(phase, &place, (chunk as u32, n_inner), parts, out);
             };
             program.phase(inner.n_steps(&sub_problem), |p| {
                 p.embedded(&ranks, local, chunks_of, |p| {
@@ -527,7 +527,7 @@ impl Grid {
         place: &[usize],
         (chunk, n_inner): (u32, u32),
         parts: u32,
-        out: &mut Vec<u32>,
+        out: &mut Vec<u64>,
     ) {
         let n = self.extents[phase.axis] as u32;
         let per_block = parts_per_block(n_inner, n);
@@ -542,7 +542,7 @@ impl Grid {
         let width = parts / per_block;
         let first = chunk % per_block * width;
         for block in self.blocks_of(wide, &of) {
-            out.extend((first..first + width).map(|part| block * parts + part));
+            out.extend((first..first + width).map(|part| u64::from(block * parts + part)));
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) trait Frame {
     fn home(&self, rank: RankId) -> Home;
 
     /// A chunk of a rank as its representative names it.
-    fn chunk_home(&self, chunk: u32, element: Element) -> u32;
+    fn chunk_home(&self, chunk: u64, element: Element) -> u64;
 
     /// A set of contributions as the representative names it.
     fn set_home(&self, sets: &mut Sets, set: Set, element: Element) -> Set;
@@ -57,7 +57,7 @@ impl Frame for Everybody {
     }
 
     #[inline]
-    fn chunk_home(&self, chunk: u32, _element: Element) -> u32 {
+    fn chunk_home(&self, chunk: u64, _element: Element) -> u64 {
         chunk
     }
 
@@ -87,7 +87,7 @@ impl Frame for Action {
     }
 
     #[inline]
-    fn chunk_home(&self, chunk: u32, element: Element) -> u32 {
+    fn chunk_home(&self, chunk: u64, element: Element) -> u64 {
         self.chunk_turned_back(chunk, element)
     }
 

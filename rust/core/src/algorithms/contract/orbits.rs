@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::plan::{check, is_idle};
+use super::plan::{check, is_idle, n_chunks};
 use super::{Algorithm, PlanError};
 use crate::collective::{Payload, Problem, Split};
 use crate::ids::RankId;
@@ -42,7 +42,7 @@ pub fn orbit_schedule(
     let Some(sends) = representatives(algorithm, problem, &action, per_turn as usize) else {
         return Ok(None);
     };
-    let n_chunks = algorithm.n_chunks(problem);
+    let n_chunks = n_chunks(algorithm, problem);
     let builder = ScheduleBuilder {
         collective: problem.collective,
         algorithm: algorithm.name().to_owned(),
