@@ -491,19 +491,23 @@ impl Grid {
 
     /// The blocks that `of` stands for along the wide axes.
     fn blocks_of(&self, wide: u32, of: &[usize]) -> Vec<u32> {
-        let mut places = vec![of.to_vec()];
-        for axis in (0..self.extents.len()).filter(|axis| wide >> axis & 1 == 1) {
-            let along = |place: &Vec<usize>| {
-                let at = |i| {
-                    let mut place = place.clone();
-                    place[axis] = i;
-                    place
-                };
-                (0..self.extents[axis]).map(at).collect::<Vec<_>>()
-            };
-            places = places.iter().flat_map(along).collect();
+        let is_wide = |axis: &usize| wide >> axis & 1 == 1;
+        let mut place = of.to_vec();
+        let wide_axes: Vec<usize> = (0..self.extents.len()).filter(is_wide).collect();
+        for &axis in &wide_axes {
+            place[axis] = 0;
         }
-        places.iter().map(|place| self.block(place)).collect()
+        let mut blocks = vec![self.block(&place)];
+        // Places are counted up along the wide axes, like the digits of a number.
+        while let Some(&axis) = wide_axes.iter().find(|&&axis| place[axis] + 1 < self.extents[axis])
+        {
+            for &full in wide_axes.iter().take_while(|&&full| full < axis) {
+                place[full] = 0;
+            }
+            place[axis] += 1;
+            blocks.push(self.block(&place));
+        }
+        blocks
     }
 
     /// Into how many parts each block is cut: so that every phase can have its chunks.

@@ -95,8 +95,8 @@ impl Frame for Action {
         let group = self.group();
         if element == Element::IDENTITY {
             set
-        } else if group.is_rotation() {
-            sets.rotated_back(set, element.number())
+        } else if let Some(distance) = group.rotation(element) {
+            sets.rotated_back(set, distance)
         } else {
             sets.turned(set, element.number(), |rank| {
                 group.turned_back(rank, element)

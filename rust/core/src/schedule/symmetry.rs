@@ -170,9 +170,13 @@ impl Group {
         moved(rank.into(), element, back, digits) as u32
     }
 
-    /// Whether each turn adds the same number to every rank, modulo the number of ranks.
-    pub(super) fn is_rotation(&self) -> bool {
-        matches!(self.axes[..], [Axis { stride, size, turn: Turn::Add }] if stride * size == self.n_ranks())
+    /// What a turn adds to every rank modulo the number of ranks, if that is the same for all.
+    pub(super) fn rotation(&self, element: Element) -> Option<u32> {
+        let outermost = self.axes.last().filter(|axis| {
+            axis.turn == Turn::Add && axis.stride * axis.size == self.n_ranks()
+        });
+        let is_its = outermost.is_some_and(|axis| element.0.is_multiple_of(axis.stride));
+        is_its.then_some(element.0)
     }
 
     /// One turn by 1 per axis (per bit of it where the turn is XOR): together they generate all.
@@ -188,7 +192,7 @@ impl Group {
 }
 
 impl Element {
-    /// The turn as a number; where all ranks move by the same, that distance.
+    /// The turn as a number.
     pub(super) fn number(self) -> u32 {
         self.0
     }
@@ -537,7 +541,7 @@ mod tests {
         let rotations = Symmetry::of_ranks(768, Alike::Rotations).with_chunks_by_rank(768, 768);
         let group = rotations.group(768, &grid, of_machine).unwrap();
         assert_eq!(group.axes(), [add(16, 48)]);
-        assert!(group.is_rotation());
+        assert_eq!(group.rotation(group.home(RankId(32)).element), Some(32));
         // Chunk 100 belongs to rank 100, which the turn by one node takes to 116.
         let node = group.home(RankId(16)).element;
         let action = Action::new(&rotations, Arc::new(group));
@@ -546,6 +550,8 @@ mod tests {
         // The pair (3, 20) of an exchange goes with both its ranks.
         let group = any.group(768, &grid, of_machine).unwrap();
         let element = group.home(RankId(17)).element;
+        assert_eq!(group.rotation(element), None);
+        assert_eq!(group.rotation(group.home(RankId(32)).element), Some(32));
         let action = Action::new(&any, Arc::new(group));
         let pair = |src: u32, dst: u32| Send {
             step: 0,
