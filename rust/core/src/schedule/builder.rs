@@ -21,7 +21,7 @@ use crate::ids::RankId;
 /// transfers need about 10 GB.
 pub(crate) const MAX_TRANSFERS: u64 = 64_000_000;
 /// Building and verifying hold about 24 bytes per chunk moved.
-const MAX_CHUNK_MOVES: u64 = 256_000_000;
+pub(crate) const MAX_CHUNK_MOVES: u64 = 256_000_000;
 /// Four bytes each.
 const MAX_EDGES: u64 = 1_000_000_000;
 

@@ -22,7 +22,7 @@ pub mod symmetry;
 mod verify;
 
 pub use builder::ScheduleBuilder;
-pub(crate) use builder::{MAX_TRANSFERS, within};
+pub(crate) use builder::{MAX_CHUNK_MOVES, MAX_TRANSFERS, within};
 pub use chunks::{ChunkRange, ChunkSizes};
 pub use error::{Place, ScheduleError, VerifyError};
 pub use orbits::OrbitSchedule;
