@@ -192,9 +192,10 @@ fn what_breaks_the_symmetry_is_found_out() {
 fn an_exchange_of_more_pairs_than_32_bits_count_takes_the_time_of_its_ports() {
     const N: u64 = 70_000;
     let params = Params::new()
-        .with("endpoints", N as i64)
-        .with("latency_ps", 1_000);
-    let star = Arc::new(lookup_preset("star").unwrap().build(&params).unwrap());
+        .with_int("endpoints", N as i64)
+        .with_int("latency_ps", 1_000);
+    let star = presets::lookup("star").unwrap();
+    let star = Arc::new(star.build(&params).unwrap());
     let ranks: Vec<u32> = (0..N as u32).collect();
     let direct = lookup("direct").unwrap();
     // 50 GB/s a port, the default: N kB, of which one is the rank's own, and two links' latency.

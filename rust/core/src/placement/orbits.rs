@@ -174,6 +174,7 @@ pub fn place_orbits(
         resources: Vec::new(),
         resource_of: FxHashMap::default(),
         route_of: FxHashMap::default(),
+        alike: FxHashMap::default(),
         loads: Vec::new(),
     };
     let edges = (representatives.depends_on(), representatives.follows());
@@ -206,6 +207,10 @@ pub fn place_orbits(
     }))
 }
 
+/// Resource, numerator and denominator of each load of a whole orbit and of one operation alone; and
+/// the latency.
+type Loads = ([Vec<(u32, u64, u64)>; 2], u64);
+
 struct OrbitRouter<'a> {
     network: &'a Network<'a>,
     routing: &'a dyn Routing,
@@ -218,6 +223,8 @@ struct OrbitRouter<'a> {
     resources: Vec<Resource>,
     resource_of: FxHashMap<Resource, u32>,
     route_of: FxHashMap<(RankId, RankId, Op), u32>,
+    /// Routes that load the orbits alike are one.
+    alike: FxHashMap<Loads, u32>,
     /// Of one route: orbit, sum and maximum of the shares on its bundles.
     loads: Vec<(u32, Share, Share)>,
 }
@@ -269,8 +276,19 @@ impl OrbitRouter<'_> {
             whole.push((resource, 1, 1));
             alone.push((resource, 1, 1));
         }
-        let route = self.whole.route(whole, latency_ps, fabric.software_ps());
-        self.alone.route(alone, latency_ps, fabric.software_ps());
+        for loads in [&mut whole, &mut alone] {
+            loads.sort_unstable();
+        }
+        let loads = ([whole, alone], latency_ps);
+        let route = if let Some(&route) = self.alike.get(&loads) {
+            route
+        } else {
+            let [whole, alone] = loads.0.each_ref().map(|loads| loads.iter().copied());
+            let route = self.whole.route(whole, latency_ps, fabric.software_ps());
+            self.alone.route(alone, latency_ps, fabric.software_ps());
+            self.alike.insert(loads, route);
+            route
+        };
         self.route_of.insert((src, dst, op), route);
         Ok(Some(route))
     }
