@@ -6,10 +6,10 @@ import pytest
 import cm_collectives as cm
 from oracle import Case, ceil_ps, random_case
 
-# Every case but a few is compared; see `simulated`.
+# Every case but a few is compared, 200 at least; see `simulated`.
 N_CASES = 260
-N_COMPARED = 200
 PER_TEST = 20
+COMPARED_PER_TEST = 16
 N_SLOW_CASES = 5000
 
 
@@ -46,18 +46,14 @@ def check(seed: int) -> bool:
     assert found == expected, f"seed {seed}"
     assert r.time_ps == max(arrived for _, _, arrived in expected), f"seed {seed}"
     assert r.exactness.startswith("exact"), f"seed {seed}"
+    assert r.certificate().check(), f"seed {seed}"
     return True
 
 
-def test_random_flows_take_the_times_of_the_oracle() -> None:
-    assert sum(check(seed) for seed in range(N_CASES)) >= N_COMPARED
-
-
 @pytest.mark.parametrize("first", range(0, N_CASES, PER_TEST))
-def test_the_certificates_of_random_flows_check(first: int) -> None:
-    for seed in range(first, first + PER_TEST):
-        r = simulated(random_case(seed))
-        assert r is None or r.certificate().check(), f"seed {seed}"
+def test_random_flows_take_the_times_of_the_oracle_and_their_certificates_check(first: int) -> None:
+    compared = sum(check(seed) for seed in range(first, first + PER_TEST))
+    assert compared >= COMPARED_PER_TEST
 
 
 @pytest.mark.slow

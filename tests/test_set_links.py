@@ -1,6 +1,7 @@
 """Links that fail, slow down and recover while a run is under way."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -223,8 +224,8 @@ def triangle() -> cm.Fabric:
 
 
 def test_auto_takes_what_is_fastest_with_the_changes() -> None:
-    # 1 MB to two ends. Beforehand a serves both; with a hundredth of the rate from a to c, almost all
-    # goes to b at 1 GB/s and on to c: at least 0.99 ms, and 2 ms where b has all before it goes on.
+    # 1 MB to two ends. Beforehand a serves both; with a hundredth of the rate from a to c, almost
+    # all goes to b at 1 GB/s and on to c: at least 0.99 ms, and 2 ms where b has all before.
     def run(set_links: list[tuple[str, float, int]], **asked: object) -> cm.Result:
         fabric, size = triangle(), {"size_bytes": 10**6, "ranks": 3}
         return cm.simulate(fabric, "broadcast", set_links=set_links, **size, **asked)  # type: ignore[arg-type]
@@ -270,7 +271,7 @@ CHANGES = [
 ]
 
 
-def scenarios(set_links: object) -> pl.DataFrame:
+def scenarios(set_links: Sequence[object]) -> pl.DataFrame:
     """Return 196 MB from node to node: 1 ms over seven planes of 28 GB/s, with these changes."""
     changes = pl.Series("set_links", set_links)
     asked = {"fabric": "mine", "collective": "send_recv", "size_bytes": 196 * 10**6}
@@ -316,7 +317,7 @@ def test_a_sweep_says_which_change_is_none_and_goes_on() -> None:
     assert "factor must be a number from 0 to 1, got 2.0" in errors[2]
     assert 'must be text like "plane:3=0@' in errors[3]
     assert "no live path joins them, from 1 ps on" in errors[4]
-    with pytest.raises(cm.UnsupportedError, match="row 0: .*no live path"):
+    with pytest.raises(cm.UnsupportedError, match=r"row 0: .*no live path"):
         cm.sweep(frame[4:], {"mine": FABRIC}, on_error="raise")
 
 
@@ -420,8 +421,9 @@ def check_random(seed: int) -> bool:
     return True
 
 
-def test_random_changes_give_the_times_of_the_oracle() -> None:
-    assert sum(check_random(seed) for seed in range(120)) >= 80
+@pytest.mark.parametrize("first", range(0, 120, 20))
+def test_random_changes_give_the_times_of_the_oracle(first: int) -> None:
+    assert sum(check_random(seed) for seed in range(first, first + 20)) >= 13
 
 
 @pytest.mark.slow

@@ -321,7 +321,7 @@ def check_kills(directory: Path, n: int, kills: int, seed: int) -> None:
 
 
 def test_kill_9_loses_no_part(tmp_path: Path) -> None:
-    check_kills(tmp_path, n=140, kills=3, seed=0)
+    check_kills(tmp_path, n=70, kills=3, seed=0)
 
 
 @pytest.mark.slow

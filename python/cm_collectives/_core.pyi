@@ -345,13 +345,7 @@ def simulate_jobs(
 ) -> Run: ...
 def simulate_flows(
     fabric: Fabric,
-    src: list[int | str],
-    dst: list[int | str],
-    size_bytes: NDArray[np.int64],
-    start_ps: NDArray[np.int64],
-    depends_on: list[list[int]],
-    follows: list[list[int]],
-    via: list[list[str]],
+    flows: _Columns,
     settings: Settings,
     set_links: list[tuple[str, float, int]],
 ) -> Run: ...

@@ -90,8 +90,9 @@ class Scenarios(NamedTuple):
         lists = {
             name: column if isinstance(column, list) else column.tolist()
             for name, column in values.items()
+            if name in keys
         }
-        lists |= {name: distinct[name].to_list() for name in _RAW if name in keys}
+        lists |= {name: distinct[name].to_list() for name in ("ranks", *_RAW) if name in keys}
         machines = _Machines(fabrics)
         questions = [
             _question(machines, {name: column[i] for name, column in lists.items()})

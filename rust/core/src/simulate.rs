@@ -527,12 +527,8 @@ impl Simulation {
             .settings
             .routing()
             .expect("the run has built it before");
-        let fabric = self.fabric_in(phase);
-        if routing.needs_links() {
-            fabric.single_links()
-        } else {
-            fabric.bundles()
-        }
+        let bundles = placing::shared(self.fabric_in(phase), &*routing, &self.work);
+        bundles.expect("a run without bundles of its own shares those of its fabric")
     }
 
     /// The lower end of a bracket; otherwise the time itself.

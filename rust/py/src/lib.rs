@@ -14,6 +14,7 @@ mod cost;
 mod error;
 mod fabric;
 mod fabric_columns;
+mod flows;
 mod interrupt;
 mod many_jobs;
 mod registry;
@@ -38,6 +39,8 @@ mod _core {
     #[pymodule_export]
     use super::fabric::PyFabric;
     #[pymodule_export]
+    use super::flows::simulate_flows;
+    #[pymodule_export]
     use super::registry::{
         algorithm_columns, build_info, busbw_factor, collectives, preset_columns, routings,
     };
@@ -48,7 +51,7 @@ mod _core {
     #[pymodule_export]
     use super::session::PySession;
     #[pymodule_export]
-    use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
+    use super::simulate::{PyRun, PySettings, simulate, simulate_jobs};
     #[pymodule_export]
     use super::sweep::{PyCase, sweep, times_ps};
     #[pymodule_export]

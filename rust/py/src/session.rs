@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
+use crate::flows::End;
 use crate::schedule::PySchedule;
-use crate::simulate::End;
 
 /// One session; calls from several threads follow one another.
 #[pyclass(frozen, name = "Session", module = "cm_collectives._core")]

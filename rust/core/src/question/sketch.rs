@@ -34,9 +34,7 @@ pub(super) fn at_least_ps(
     let nodes = fabric.rank_nodes(&question.endpoints)?;
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     let floor = algorithm.floor(problem);
-    let mut own = None;
-    let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
-    let network = Network::with_bundles(fabric, bundles);
+    let network = Network::with_bundles(fabric, placement::bundles_for(fabric, &*routing));
     let load = |ranks: &[RankId]| loads(algorithm, problem, ranks, &nodes, start_ps);
     let all = || -> Vec<Flow> { load(&problem.team.ranks().collect::<Vec<_>>()) };
     // One by one: the hops are among what the ranks send.
