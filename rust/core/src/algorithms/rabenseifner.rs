@@ -115,7 +115,7 @@ impl Algorithm for Rabenseifner {
 /// The chunks that v sums after `n_halvings` of l: bit s of v chose the half at step s.
 fn range_of(v: u32, n_halvings: u32, log2: u32) -> ChunkRange {
     let chosen = (0..n_halvings).map(|s| (v >> s & 1) << (log2 - 1 - s));
-    ChunkRange::span(chosen.sum(), 1 << (log2 - n_halvings))
+    ChunkRange::span(chosen.sum::<u32>(), 1 << (log2 - n_halvings))
 }
 
 fn fold(problem: &Problem) -> Fold {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Question;
-use crate::algorithms::{Algorithm, Floor};
+use crate::algorithms::{self, Algorithm, Floor};
 use crate::bounds;
 use crate::collective::Problem;
 use crate::error::Error;
@@ -117,7 +117,7 @@ fn loads(
         let count = n_chunks.entry((send.src, send.dst)).or_insert(0);
         *count = count.saturating_add(send.chunks.count);
     }
-    let sizes = ChunkSizes::of(problem, algorithm.n_chunks(problem));
+    let sizes = ChunkSizes::of(problem, algorithms::n_chunks(algorithm, problem));
     let flows = n_chunks.into_iter().map(|(ends, count)| {
         let (numerator, denominator) = sizes.size_of_chunks(count);
         let size_bytes = u64::try_from(numerator / u128::from(denominator)).unwrap_or(u64::MAX);

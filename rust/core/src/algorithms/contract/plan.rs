@@ -127,7 +127,7 @@ pub(super) fn is_idle(problem: &Problem) -> bool {
 }
 
 /// Chunks of all buffers.
-pub(super) fn n_chunks(algorithm: &dyn Algorithm, problem: &Problem) -> u64 {
+pub fn n_chunks(algorithm: &dyn Algorithm, problem: &Problem) -> u64 {
     let n_buffers = problem.collective.n_buffers(problem.n_ranks());
     u64::from(algorithm.n_chunks(problem)) * u64::from(n_buffers)
 }
