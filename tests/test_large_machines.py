@@ -1,7 +1,7 @@
-"""CloudMatrix supernodes joined by the RDMA plane: small ones by every transfer, 130,560 dies by orbits.
+"""Supernodes joined by the RDMA plane: small ones by every transfer, 130,560 dies by orbits.
 
-Of k supernodes of m nodes (hardware.md 1: 16 dies a node; a die has seven UB ports of 28 GB/s, and a
-NIC of 25 GB/s, over which alone the supernodes are joined).
+Each of k supernodes has m nodes of 16 dies (hardware.md 1); a die has seven UB ports of 28 GB/s, and
+a NIC of 25 GB/s, over which alone the supernodes are joined.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ US = 10**6
 
 ALL = {"supernodes": 170, "nodes": 48}
 N_ALL = 130_560
-
-BY_TRANSFER = {"orbits": False}
 
 
 def machine(**params: int) -> cm.Fabric:
@@ -51,17 +49,34 @@ def all_reduce_ps(supernodes: int, nodes: int, size_bytes: int) -> int:
     return in_supernode + between
 
 
-HIERARCHY = {"algorithm": "hierarchical", "level": "node+supernode"}
+def rings(fabric: cm.Fabric, size_bytes: int, *, orbits: bool = True) -> cm.Result:
+    return cm.simulate(
+        fabric,
+        "all_reduce",
+        size_bytes=size_bytes,
+        algorithm="hierarchical",
+        level="node+supernode",
+        engine_options={"orbits": orbits},
+    )
+
+
+def exchange(fabric: cm.Fabric, block_bytes: int, *, orbits: bool = True) -> cm.Result:
+    return cm.simulate(
+        fabric,
+        "all_to_all",
+        size_bytes=fabric.n_endpoints * block_bytes,
+        algorithm="direct",
+        engine_options={"orbits": orbits},
+    )
 
 
 @pytest.mark.parametrize(("supernodes", "nodes"), [(2, 2), (3, 2), (2, 3)])
 def test_an_exchange_takes_what_the_nics_take(supernodes: int, nodes: int) -> None:
     fabric = machine(supernodes=supernodes, nodes=nodes)
     n, block = fabric.n_endpoints, 25_000
-    given = {"size_bytes": n * block, "algorithm": "direct"}
-    r = cm.simulate(fabric, "all_to_all", **given)  # type: ignore[arg-type]
+    r = exchange(fabric, block)
     assert r.time_ps == r.bound_ps == exchange_ps(supernodes, nodes, block)
-    explicit = cm.simulate(fabric, "all_to_all", engine_options=BY_TRANSFER, **given)  # type: ignore[arg-type]
+    explicit = exchange(fabric, block, orbits=False)
     assert explicit.transfers.equals(r.transfers)
     assert explicit.digest == r.digest
     # Each NIC sends and receives what goes to and comes from other supernodes, and nothing else.
@@ -77,11 +92,9 @@ def test_an_exchange_takes_what_the_nics_take(supernodes: int, nodes: int) -> No
 def test_a_hierarchy_takes_the_sum_of_its_rings(supernodes: int, nodes: int) -> None:
     fabric = machine(supernodes=supernodes, nodes=nodes)
     size = supernodes * 16 * nodes * 196_000
-    r = cm.simulate(fabric, "all_reduce", size_bytes=size, **HIERARCHY)  # type: ignore[arg-type]
+    r = rings(fabric, size)
     assert r.time_ps == all_reduce_ps(supernodes, nodes, size)
-    explicit = cm.simulate(
-        fabric, "all_reduce", size_bytes=size, engine_options=BY_TRANSFER, **HIERARCHY
-    )  # type: ignore[arg-type]
+    explicit = rings(fabric, size, orbits=False)
     assert explicit.transfers.equals(r.transfers)
     assert r.bound_ps <= r.route_bound_ps <= r.time_ps
     # Twice (k-1)/k of the die's part of the supernode's sum through each NIC, each way.
@@ -94,13 +107,13 @@ def test_a_hierarchy_takes_the_sum_of_its_rings(supernodes: int, nodes: int) -> 
 def test_130560_dies_take_the_same_closed_forms() -> None:
     fabric = machine(**ALL)
     assert fabric.n_endpoints == N_ALL
-    r = cm.simulate(fabric, "all_to_all", size_bytes=N_ALL * 25_000, algorithm="direct")
+    r = exchange(fabric, 25_000)
     # 129,792 blocks of 25 kB at 25 GB/s, a microsecond each.
     assert r.time_ps == exchange_ps(170, 48, 25_000) == 129_792 * US
     assert r.bound_ps == r.route_bound_ps == r.time_ps
     assert r.busbw_Bps == pytest.approx(N_ALL * 25_000 * (N_ALL - 1) / N_ALL / r.time_s)
     size = N_ALL * 196_000
-    r = cm.simulate(fabric, "all_reduce", size_bytes=size, **HIERARCHY)  # type: ignore[arg-type]
+    r = rings(fabric, size)
     # 2 x 767 x 170 us in the supernodes, and 2 x 169 x 196 kB / 25 GB/s between them.
     assert r.time_ps == all_reduce_ps(170, 48, size) == 2 * 767 * 170 * US + 338 * 7_840_000
     assert r.bound_ps <= r.route_bound_ps <= r.time_ps
@@ -109,10 +122,8 @@ def test_130560_dies_take_the_same_closed_forms() -> None:
 @pytest.mark.slow
 def test_what_130560_dies_cannot_do_is_refused_before_it_is_begun() -> None:
     fabric = machine(**ALL)
-    # 1.7e10 transfers, or as many bytes of counts by 8.
+    # 1.7e10 transfers; and n-1 steps of as many ranks as the machine tells apart.
     with pytest.raises(cm.LimitError, match="memory"):
-        cm.simulate(
-            fabric, "all_to_all", size_bytes=N_ALL, algorithm="direct", engine_options=BY_TRANSFER
-        )
+        exchange(fabric, 1, orbits=False)
     with pytest.raises(cm.LimitError):
         cm.simulate(fabric, "all_to_all", size_bytes=N_ALL, algorithm="shift")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .measure.calibration import Calibration
     from .session import Session
 
+
 def presets() -> pl.DataFrame:
     """Return the machines that ship with the package.
 
@@ -387,7 +388,9 @@ class Fabric(Timed):
 
     def _frame(self, which: str) -> pl.DataFrame:
         if which not in self._frames:
-            self._frames[which] = node_frame(self.core) if which == "nodes" else link_frame(self.core)
+            self._frames[which] = (
+                node_frame(self.core) if which == "nodes" else link_frame(self.core)
+            )
         return self._frames[which].clone()
 
     def degrade(self, factors: Mapping[str, float]) -> Fabric:

@@ -61,9 +61,7 @@ def checked_columns(
     """Return the columns of a caller's nodes and links as the extension takes them."""
     nodes = collected(nodes, "nodes")
     known = [column.name for column in _NODE_COLUMNS]
-    levels = [
-        Column(each, "text", nullable=True) for each in nodes.columns if each not in known
-    ]
+    levels = [Column(each, "text", nullable=True) for each in nodes.columns if each not in known]
     node_columns = from_frame(nodes, "nodes", [*_NODE_COLUMNS, *levels])
     node_columns.pop("endpoint", None)
     for level in levels:
