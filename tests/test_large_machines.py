@@ -1,7 +1,7 @@
 """Supernodes joined by the RDMA plane: small ones by every transfer, 130,560 dies by orbits.
 
-Each of k supernodes has m nodes of 16 dies (hardware.md 1); a die has seven UB ports of 28 GB/s, and
-a NIC of 25 GB/s, over which alone the supernodes are joined.
+Each of k supernodes has m nodes of 16 dies (hardware.md 1); a die has seven UB ports of 28 GB/s,
+and a NIC of 25 GB/s, over which alone the supernodes are joined.
 """
 
 from __future__ import annotations
