@@ -25,8 +25,9 @@ const ROUND_DOWN: f64 = 1.0 - 8.9e-16;
 /// A lower bound on the last arrival of operations whose routes stay, in picoseconds.
 pub fn joint_path_ps(workload: &Workload) -> u64 {
     let mut paths = Paths::new(workload);
-    let order = workload.topological_order();
-    order.into_iter().for_each(|op| paths.visit(op as usize));
+    for op in workload.topological_order() {
+        paths.visit(op as usize);
+    }
     paths.last_ps.max(paths.cleared_ps())
 }
 
@@ -236,7 +237,7 @@ mod tests {
         let last = run
             .served
             .iter()
-            .map(|time| time.value())
+            .map(Number::value)
             .fold(0.0, f64::max);
         assert!((last - 36.0 * S as f64).abs() < 1.0, "{last}");
     }

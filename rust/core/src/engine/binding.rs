@@ -7,12 +7,12 @@
 //! event looks at fewer places.
 //!
 //! *When that is so.* Give each route over resource r one other resource s of the same route. With
-//! weights w and rates x, the load of r is the sum over s of w_r x over the routes given to s, which
-//! is at most max(w_r / w_s) times the capacity of s, whatever is active. If these add up to no more
-//! than the capacity of r, r is left out. One after another, each held by resources that are still
-//! there, so that none is missed by those that it held. Which s is given to a route is a matter of
-//! luck only: whoever covers the most routes for its capacity comes first (the greedy cover of
-//! Chvatal 1979).
+//! weights w and rates x, the load of r is the sum over s of `w_r` x over the routes given to s,
+//! which is at most the largest `w_r / w_s` times the capacity of s, whatever is active. If these
+//! add up to no more than the capacity of r, r is left out. One after another, each held by
+//! resources that are still there, so that none is missed by those that it held. Which s is given to
+//! a route is a matter of luck only: whoever covers the most routes for its capacity comes first
+//! (the greedy cover of Chvatal 1979).
 
 use num_rational::Ratio;
 use num_traits::CheckedAdd;
