@@ -57,6 +57,27 @@ def test_every_row_is_the_answer_of_simulate() -> None:
         assert (row["busbw_Bps"], row["efficiency"]) == (r.busbw_Bps, r.efficiency)
 
 
+def test_machines_are_compared_while_links_change() -> None:
+    # Half-way the first switch leaves its part to the others.
+    machines = {"healthy": SLOW, "failing": SLOW, "faded": SLOW}
+    late = {
+        "failing": [("nvswitch0", 0.0, 500_000_000)],
+        "faded": [("nvswitch0", 0.5, 500_000_000), ("nvswitch0", 1.0, 600_000_000)],
+    }
+    frame = cm.compare(machines, "send_recv", ["450MB"], ranks=2, set_links=late)
+    times = dict(frame.select("fabric", "time_ps").rows())
+    # 5 of 18 links of 25 GB/s lead to that switch (5/4/4/5).
+    lost = 18 / (18 - 5)
+    assert times["healthy"] == 10**9
+    assert times["failing"] == pytest.approx(5e8 + 5e8 * lost, rel=1e-9)
+    # 0.1 ms at half the pace.
+    assert times["faded"] == 1_050_000_000
+    assert frame["winner"].to_list() == [True, False, False]
+    # The same for all.
+    both = cm.compare(machines, "send_recv", ["450MB"], ranks=2, set_links=late["faded"])
+    assert both["time_ps"].to_list() == [1_050_000_000] * 3
+
+
 def comparison(times: list[tuple[int, str, int]]) -> pl.DataFrame:
     frame = pl.DataFrame(times, schema=["size_bytes", "fabric", "time_ps"], orient="row")
     best = pl.col("time_ps").min().over("size_bytes")
@@ -124,6 +145,9 @@ def test_a_machine_of_ones_own_has_no_chip() -> None:
         ([SLOW, FAST], {"basis": "size"}, "basis must be of ranks, total, machine, got 'size'"),
         ([SLOW, WIDE], {"ranks": 9}, "ranks must be from 1 to 8, got 9"),
         (["hgx_h10"], {}, "did you mean hgx_h100"),
+        ([SLOW], {"set_links": {"hgx_h10": []}}, "did you mean hgx_h100"),
+        ([SLOW], {"set_links": ["gpu0"]}, r"set_links\[0\] must be \(selector, factor, t_ps\)"),
+        ([SLOW], {"set_links": [("gpu9", 0.0, 1)]}, "'gpu9' matches no"),
     ],
 )
 def test_wrong_arguments_are_named(

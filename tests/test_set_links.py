@@ -1,6 +1,8 @@
 """Links that fail, slow down and recover while a run is under way."""
 
 import pickle
+from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -213,12 +215,132 @@ def test_jobs_share_the_changes_and_know_their_time_alone() -> None:
     assert r.time_ps == 3500 * US
 
 
-def test_auto_takes_what_is_fastest_before_anything_changes() -> None:
-    fabric = cm.Fabric.preset("hgx_h100")
+def triangle() -> cm.Fabric:
+    """Three ends, each joined with each by 1 GB/s both ways."""
+    nodes = pl.DataFrame({"node": ["a", "b", "c"], "kind": "endpoint"})
+    pairs = [(src, dst) for src in "abc" for dst in "abc" if src != dst]
+    links = pl.DataFrame(pairs, schema=["src", "dst"], orient="row")
+    return cm.Fabric.from_frames(nodes, links.with_columns(rate_Bps=10**9, latency_ps=0))
+
+
+def test_auto_takes_what_is_fastest_with_the_changes() -> None:
+    # 1 MB to two ends. Beforehand a serves both; with a hundredth of the rate from a to c, almost
+    # all goes to b at 1 GB/s and on to c: at least 0.99 ms, and 2 ms where b has all before.
+    def run(set_links: list[tuple[str, float, int]], **asked: object) -> cm.Result:
+        fabric, size = triangle(), {"size_bytes": 10**6, "ranks": 3}
+        return cm.simulate(fabric, "broadcast", set_links=set_links, **size, **asked)  # type: ignore[arg-type]
+
+    steady, slow = run([]), [("a->c", 0.01, 1)]
+    r = run(slow)
+    assert 990 * US < r.time_ps <= 2000 * US
+    assert r.time_ps == run(slow, algorithm=r.algorithm, **r.options).time_ps
+    for name in ("direct", "chain", "binomial_tree", "double_binary_tree", "kary_tree"):
+        assert r.time_ps <= run(slow, algorithm=name).time_ps, name
+    # Direct: all but a byte at 0.01 GB/s.
+    assert run(slow, algorithm="direct").time_ps == pytest.approx(100_000 * US, rel=1e-6)
+    # What is fastest beforehand sends at least a third over that link.
+    assert run(slow, algorithm=steady.algorithm, **steady.options).time_ps > 10 * r.time_ps
+
+
+def test_auto_leaves_out_what_a_failure_cuts_off() -> None:
+    # From 1 ps on a sends nothing to b and c.
+    cut = [("a->b", 0.0, 1), ("a->c", 0.0, 1)]
+    with pytest.raises(cm.UnsupportedError, match="no live path"):
+        cm.simulate(triangle(), "broadcast", size_bytes=10**6, ranks=3, set_links=cut)
+    # Without a->c alone, b passes it on.
+    r = cm.simulate(triangle(), "broadcast", size_bytes=10**6, ranks=3, set_links=cut[1:])
+    assert 1000 * US < r.time_ps <= 2000 * US
+
+
+def test_a_library_does_not_know_of_failures_to_come() -> None:
+    fabric = cm.Fabric.preset("hgx_h100", library="nccl")
     steady = cm.simulate(fabric, "all_reduce", size_bytes="1MiB")
-    r = cm.simulate(fabric, "all_reduce", size_bytes="1MiB", set_links=[("nvswitch0", 0.0, US)])
+    r = cm.simulate(fabric, "all_reduce", size_bytes="1MiB", set_links=[("gpu0", 0.01, US)])
     assert (r.algorithm, r.options) == (steady.algorithm, steady.options)
     assert r.time_ps > steady.time_ps
+
+
+CHANGES = [
+    None,
+    "plane:3=0@500000000",
+    "plane:3=0@500000000,plane:3=1.0@600000000",
+    # From the start on: a degraded fabric.
+    "plane:3=0@0",
+    # After the end.
+    "plane:3=0@9000000000",
+]
+
+
+def scenarios(set_links: Sequence[object]) -> pl.DataFrame:
+    """Return 196 MB from node to node: 1 ms over seven planes of 28 GB/s, with these changes."""
+    changes = pl.Series("set_links", set_links)
+    asked = {"fabric": "mine", "collective": "send_recv", "size_bytes": 196 * 10**6}
+    one = pl.DataFrame(asked | {"ranks": [[0, 16]]})
+    return one.join(changes.to_frame(), how="cross")
+
+
+def test_changes_are_a_column_of_a_sweep() -> None:
+    frame = scenarios(CHANGES)
+    answers = cm.sweep(frame, {"mine": FABRIC})
+    assert answers["error"].null_count() == len(CHANGES)
+    # 1 ms of work; half of it, or 0.1 ms x 6/7 of it, with six planes of seven.
+    expected = [1000, 500 + 500 * 7 / 6, 1000 + 100 / 7, 1000 * 7 / 6, 1000]
+    assert answers["time_ps"].to_list() == [-int(-each * US // 1) for each in expected]
+    for text, row in zip(CHANGES, answers.iter_rows(named=True), strict=True):
+        changes = [] if text is None else [parsed(word) for word in text.split(",")]
+        r = cm.simulate(
+            FABRIC, "send_recv", size_bytes=196 * 10**6, ranks=[0, 16], set_links=changes
+        )
+        asked = (r.time_ps, r.bound_ps, r.algorithm)
+        assert (row["time_ps"], row["bound_ps"], row["algorithm_used"]) == asked
+    structs = [
+        [dict(zip(("selector", "factor", "t_ps"), parsed(word), strict=True)) for word in words]
+        for words in (text.split(",") if text else [] for text in CHANGES)
+    ]
+    same = frame.with_columns(set_links=pl.Series(structs))
+    assert cm.sweep(same, {"mine": FABRIC}).drop("set_links").equals(answers.drop("set_links"))
+
+
+def parsed(word: str) -> tuple[str, float, int]:
+    selector, change = word.split("=")
+    factor, t_ps = change.split("@")
+    return selector, float(factor), int(t_ps)
+
+
+def test_a_sweep_says_which_change_is_none_and_goes_on() -> None:
+    cut = "node00/die00=0@1"
+    frame = scenarios(["plane:3=0@1", "plane:9=0@1", "plane:3=2@1", "plane:3=0", cut])
+    answers = cm.sweep(frame, {"mine": FABRIC})
+    errors = answers["error"].to_list()
+    assert errors[0] is None
+    assert "'plane:9'" in errors[1]
+    assert "factor must be a number from 0 to 1, got 2.0" in errors[2]
+    assert 'must be text like "plane:3=0@' in errors[3]
+    assert "no live path joins them, from 1 ps on" in errors[4]
+    with pytest.raises(cm.UnsupportedError, match=r"row 0: .*no live path"):
+        cm.sweep(frame[4:], {"mine": FABRIC}, on_error="raise")
+
+
+def test_a_sweep_into_a_directory_tells_changes_apart(tmp_path: Path) -> None:
+    frame = scenarios(CHANGES[:3])
+    plain = cm.sweep(frame, {"mine": FABRIC})
+    for _ in range(2):  # done, and found done
+        assert cm.sweep(frame, {"mine": FABRIC}, out=tmp_path).collect().equals(plain)
+    other = frame.with_columns(pl.col("set_links").str.replace("500000000", "500000001"))
+    with pytest.raises(cm.ArgumentError, match="other scenarios"):
+        cm.sweep(other, {"mine": FABRIC}, out=tmp_path)
+
+
+def test_queries_tunes_and_expressions_take_changes() -> None:
+    asked = {"ranks": [0, 16], "algorithm": "direct", "set_links": [("plane:3", 0.0, 500 * US)]}
+    half_slow_ps = -int(-(500 + 500 * 7 / 6) * US // 1)
+    size = 196 * 10**6
+    assert FABRIC.time_ps("send_recv", size, **asked) == half_slow_ps  # type: ignore[arg-type]
+    expr = cm.expr.time_ps(pl.col("size"), collective="send_recv", fabric=FABRIC, **asked)
+    assert pl.DataFrame({"size": [size]}).select(expr).item() == half_slow_ps
+    del asked["algorithm"]
+    best = cm.tune(FABRIC, "send_recv", [size], **asked)  # type: ignore[arg-type]
+    assert best["time_ps"][0] == half_slow_ps
 
 
 def test_a_calibrated_fabric_charges_the_library_as_before() -> None:

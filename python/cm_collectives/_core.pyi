@@ -23,6 +23,8 @@ __all__ = [
     "Certificate",
     "Fabric",
     "Forms",
+    "RankList",
+    "RankLists",
     "Run",
     "Schedule",
     "Session",
@@ -273,6 +275,18 @@ class Run:
     def explain(self) -> str: ...
     def certificate(self) -> Certificate: ...
 
+# Ranks that a fabric was asked about; equal to itself only.
+@final
+class RankList:
+    @property
+    def ranks(self) -> list[int]: ...
+
+# The one RankList for all lists and tuples of the same ranks; none if an item is no plain integer.
+@final
+class RankLists:
+    def __new__(cls) -> Self: ...
+    def find(self, ranks: object) -> RankList | None: ...
+
 # Flows that join and leave while time goes by; ends are endpoint numbers or names of nodes.
 @final
 class Session:
@@ -345,13 +359,7 @@ def simulate_jobs(
 ) -> Run: ...
 def simulate_flows(
     fabric: Fabric,
-    src: list[int | str],
-    dst: list[int | str],
-    size_bytes: NDArray[np.int64],
-    start_ps: NDArray[np.int64],
-    depends_on: list[list[int]],
-    follows: list[list[int]],
-    via: list[list[str]],
+    flows: _Columns,
     settings: Settings,
     set_links: list[tuple[str, float, int]],
 ) -> Run: ...
@@ -371,6 +379,7 @@ class Case:
         options: _Options,
         split: str,
         settings: Settings,
+        set_links: list[tuple[str, float, int]],
     ) -> Self: ...
     @property
     def n_ranks(self) -> int: ...

@@ -15,6 +15,7 @@ from .arguments import (
     endpoints,
     flag,
     integer,
+    link_changes,
     size,
     start_times,
     text,
@@ -177,7 +178,9 @@ class Question(NamedTuple):
     options: dict[str, int | str]
     split: str
 
-    def case(self, fabric: _core.Fabric, settings: _core.Settings) -> _core.Case:
+    def case(
+        self, fabric: _core.Fabric, settings: _core.Settings, set_links: list[LinkChange]
+    ) -> _core.Case:
         """Return the question as a row of a batch."""
         return _core.Case(
             fabric,
@@ -190,6 +193,7 @@ class Question(NamedTuple):
             self.options,
             self.split,
             settings,
+            set_links,
         )
 
     def run(
@@ -362,10 +366,15 @@ class Asked(NamedTuple):
     question: Question
     start_ps: list[int]
     settings: Settings
+    set_links: list[LinkChange]
+
+    def case(self, fabric: _core.Fabric) -> _core.Case:
+        """Return the question as a row of a batch; all ranks enter at 0 there."""
+        return self.question.case(fabric, self.settings.core(), self.set_links)
 
     def run(self, fabric: _core.Fabric) -> _core.Run:
         """Return the simulated answer."""
-        return self.question.run(fabric, self.start_ps, self.settings.core(), [])
+        return self.question.run(fabric, self.start_ps, self.settings.core(), self.set_links)
 
 
 _QUESTION = frozenset(
@@ -375,7 +384,7 @@ _SETTINGS = frozenset(
     ("routing", "seed", "planes", "engine", "engine_options", "sync", "barrier_per_step")
 )
 # Every other keyword is an option of the algorithm.
-KEYWORDS = _QUESTION | _SETTINGS | {"start_ps"}
+KEYWORDS = _QUESTION | _SETTINGS | {"start_ps", "set_links"}
 
 
 def ask(n_endpoints: int, collective: object, keywords: Mapping[str, Any]) -> Asked:
@@ -388,4 +397,5 @@ def ask(n_endpoints: int, collective: object, keywords: Mapping[str, Any]) -> As
     options = {name: value for name, value in keywords.items() if name not in KEYWORDS}
     checked = ask_question(n_endpoints, collective, options=options, **question)
     starts = start_times(keywords.get("start_ps", 0), len(checked.endpoints))
-    return Asked(checked, starts, settings(**run))
+    changes = link_changes(keywords.get("set_links", ()))
+    return Asked(checked, starts, settings(**run), changes)

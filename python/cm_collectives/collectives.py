@@ -603,18 +603,6 @@ def _check_numbering(columns: Columns) -> None:
 
 
 def _crossing(columns: Columns) -> Columns:
-    """Leave the derived columns out and flatten the lists into offsets and values."""
-    import numpy as np
-
+    """Leave the derived columns out."""
     derived = {column.name for column in _DERIVED_TRANSFER_COLUMNS}
-    crossing: Columns = {}
-    for name, values in columns.items():
-        if name in ("depends_on", "follows"):
-            lengths = [len(edges) for edges in values]
-            crossing[f"{name}_offsets"] = np.cumsum([0, *lengths], dtype=np.int64)
-            crossing[f"{name}_values"] = np.array(
-                [edge for edges in values for edge in edges], dtype=np.int64
-            )
-        elif name not in derived:
-            crossing[name] = values
-    return crossing
+    return {name: values for name, values in columns.items() if name not in derived}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, SupportsIndex
 
-from .arguments import integer, size, text
+from .arguments import integer, size, text, unknown_name
 from .asked import known_collective
 from .errors import ArgumentError
 from .fabric import Fabric
+from .scenarios import changes_cell
 from .sweep import sweep
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .arguments import Size
 
     Machines = Mapping[str, Fabric] | Iterable[Fabric | str]
+    Changes = Sequence[tuple[str, float, SupportsIndex]]
 
 BASES = ("ranks", "total", "machine")
 
@@ -34,6 +36,7 @@ def compare(
     algorithm: str = "auto",
     routing: str | None = None,
     seed: int = 0,
+    set_links: Changes | Mapping[str, Changes] = (),
     threads: int | None = None,
 ) -> pl.DataFrame:
     """Return how long collectives take on several machines, side by side.
@@ -59,6 +62,8 @@ def compare(
         Name of the algorithm; "auto" is the fastest for each machine and size.
     routing, seed
         As for `cm.simulate`.
+    set_links : sequence of (selector, factor, t_ps), or mapping from machine to that
+        Links that change during the runs of every machine, or of those named; as for `cm.simulate`.
     threads : int, optional
         Threads to use; all processors by default.
 
@@ -82,6 +87,18 @@ def compare(
     >>> frame = cm.compare(["hgx_h100", "hgx_h20"], "all_reduce", ["1GiB"])
     >>> frame.select("fabric", "ranks", "slowdown").rows()  # the same links
     [('hgx_h100', 8, 1.0), ('hgx_h20', 8, 1.0)]
+
+    >>> # half-way one of its four ports falls to 0.8 of its rate, and the flow to that pace
+    >>> box = cm.Fabric.preset("hgx_h100", timing="line_rate")
+    >>> frame = cm.compare(
+    ...     {"healthy": box, "failing": box},
+    ...     "send_recv",
+    ...     ["450MB"],
+    ...     ranks=2,
+    ...     set_links={"failing": [("gpu0->nvswitch0", 0.8, 500_000_000)]},
+    ... )
+    >>> frame["slowdown"].round(3).to_list()
+    [1.0, 1.125]
     """
     import polars as pl
 
@@ -94,6 +111,7 @@ def compare(
     n_ranks = least if ranks is None else integer(ranks, "ranks", 1, least)
     kinds = [collective] if isinstance(collective, str) else list(collective)
     checked = [size(each, f"sizes[{i}]") for i, each in enumerate(sizes)]
+    changes = _changes(set_links, machines)
     rows = []
     for kind in map(known_collective, kinds):
         for each in bases:
@@ -102,9 +120,11 @@ def compare(
                     n = n_ranks if each == "ranks" else fabric.n_endpoints
                     shared = each == "total" and kind in _EVERY_RANK_GIVES_ALL
                     used = size_bytes // n if shared else size_bytes
-                    rows.append((kind, each, size_bytes, name, n, used))
-    asked = ("collective", "basis", "asked_bytes", "fabric", "ranks", "size_bytes")
-    scenarios = pl.DataFrame(rows, schema=list(asked), orient="row").with_columns(
+                    rows.append((kind, each, size_bytes, name, n, used, changes[name]))
+    asked = ("collective", "basis", "asked_bytes", "fabric", "ranks", "size_bytes", "set_links")
+    scenarios = pl.DataFrame(
+        rows, schema=list(asked), orient="row", schema_overrides={"set_links": _changes_dtype()}
+    ).with_columns(
         algorithm=pl.lit(algorithm), routing=pl.lit(routing, pl.String), seed=pl.lit(seed)
     )
     answers = sweep(scenarios, machines, threads=threads, progress=False, on_error="raise")
@@ -127,6 +147,24 @@ def compare(
         pl.when(best > 0).then(pl.col("time_ps") / best).alias("slowdown"),
         (pl.col("time_ps") == best).alias("winner"),
     )
+
+
+def _changes(
+    set_links: Changes | Mapping[str, Changes], machines: Mapping[str, Fabric]
+) -> dict[str, list[dict[str, object]]]:
+    """Return the cell of the column `set_links` of each machine."""
+    if not isinstance(set_links, Mapping):
+        set_links = dict.fromkeys(machines, set_links)
+    for name in set_links:
+        if name not in machines:
+            raise unknown_name("fabric", text(name, "set_links: a name"), list(machines))
+    return {name: changes_cell(set_links.get(name, ())) for name in machines}
+
+
+def _changes_dtype() -> pl.DataType:
+    import polars as pl
+
+    return pl.List(pl.Struct({"selector": pl.String, "factor": pl.Float64, "t_ps": pl.Int64}))
 
 
 def winners(comparison: pl.DataFrame) -> pl.DataFrame:

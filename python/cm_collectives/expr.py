@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .asked import WITHOUT_SIZE
 from .errors import ArgumentError
 from .fabric import Fabric
-from .scenarios import OPTIONAL_COLUMNS, Scenarios
+from .scenarios import OPTIONAL_COLUMNS, Scenarios, changes_cell
 from .sweep import answer as answer_all
 from .sweep import check_on_error, raise_first
 
@@ -59,8 +59,8 @@ def answer(
     on_error : {"raise", "column"}
         Raise the first error, or say it in the field `error` and leave the others null.
     **question
-        `algorithm`, `routing`, `engine`, `seed`, `root`, `degrade`, `options`: expressions or
-        values, as the columns of `sweep`.
+        `algorithm`, `routing`, `engine`, `seed`, `root`, `degrade`, `set_links`, `options`:
+        expressions or values, as the columns of `sweep`.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def answer(
     if not columns:
         raise ArgumentError("no argument is a polars expression; for values use Fabric.time_ps")
     values = {
-        name: _cell(each)
+        name: _cell(name, each)
         for name, each in arguments.items()
         if name not in columns and (each is not None or name in required)
     }
@@ -171,10 +171,12 @@ def _fields() -> dict[str, Any]:
     }
 
 
-def _cell(value: object) -> object:
+def _cell(name: str, value: object) -> object:
     """Return one value as a cell of a column of `sweep`."""
     if isinstance(value, str) or value is None:
         return value
+    if name == "set_links":
+        return changes_cell(value)
     if isinstance(value, Mapping) and all(isinstance(each, float) for each in value.values()):
         # Selectors and factors.
         return [{"selector": name, "factor": factor} for name, factor in value.items()]

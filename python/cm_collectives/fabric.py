@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .arguments import Ranks, Size
     from .measure.calibration import Calibration
-    from .queries import Cases, Memo
+    from .queries import Memory
     from .session import Session
 
 PS_PER_S = 1e12
@@ -126,17 +126,15 @@ class Fabric:
     __slots__ = (
         "__weakref__",
         "_calibration",
-        "_cases",
         "_frames",
         "_machine",
-        "_memo",
+        "_memory",
         "_recipe",
         "core",
     )
 
     core: _core.Fabric
-    _cases: Cases
-    _memo: Memo
+    _memory: Memory
 
     def __init__(
         self,
@@ -149,7 +147,7 @@ class Fabric:
         self._recipe = recipe
         self._machine = queries.Machine(core, calibration)
         self._frames: dict[str, pl.DataFrame] = {}
-        self._cases, self._memo = queries.memory(self._machine)
+        self._memory = queries.memory(self._machine)
 
     @staticmethod
     def preset(name: str, **params: SupportsIndex | str) -> Fabric:
@@ -720,10 +718,12 @@ class Fabric:
         >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
         1000000000
         """
-        if isinstance(ranks, list) or hasattr(ranks, "tolist"):
-            ranks = rank_key(ranks, self.n_endpoints)
+        memory = self._memory
+        asked: object = ranks
+        if isinstance(ranks, (list, tuple)) or hasattr(ranks, "tolist"):
+            asked = rank_key(memory.lists, ranks, self.n_endpoints)
         try:
-            return self._memo(collective, size_bytes, ranks, algorithm, **question)
+            return memory.answers(collective, size_bytes, asked, algorithm, **question)
         except TypeError:
             if are_hashable(size_bytes, *question.values()):
                 raise
@@ -860,7 +860,7 @@ class Fabric:
         >>> fabric.cache_info()
         CacheInfo(hits=2, misses=1, maxsize=65536, currsize=1)
         """
-        info = self._memo.cache_info()
+        info = self._memory.answers.cache_info()
         return CacheInfo(info.hits, info.misses, queries.MEMO_SIZE, info.currsize)
 
     def cache_clear(self) -> None:
@@ -873,8 +873,8 @@ class Fabric:
         >>> fabric.cache_info().currsize
         0
         """
-        self._memo.cache_clear()
-        self._cases.cache_clear()
+        self._memory.answers.cache_clear()
+        self._memory.cases.cache_clear()
 
     def __eq__(self, other: object) -> bool:
         """Compare by content."""

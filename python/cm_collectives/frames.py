@@ -1,7 +1,9 @@
 """Frames and columns: the one place where polars meets the extension.
 
 The extension speaks in columns (see `_core.pyi`): a dict from a name to a NumPy array or a list of
-text. `to_frame` makes a DataFrame of them, `from_frame` checks a caller's DataFrame and takes it
+text. A column of lists is two, offsets and values: row i is `values[offsets[i]:offsets[i + 1]]`. A
+column of words, each of which many rows may hold, is two as well: which word, and the words.
+`to_frame` makes a DataFrame of them, `from_frame` checks a caller's DataFrame and takes it
 apart. Arrays that come from the extension are held by nobody else, so polars adopts them without a
 copy.
 """
@@ -21,13 +23,14 @@ Columns = dict[str, Any]
 
 _OFFSETS = "_offsets"
 _VALUES = "_values"
+_WORDS = "_words"
 
 
 class Column(NamedTuple):
     """A column that a caller's frame must or may have."""
 
     name: str
-    kind: str  # "integer", "number", "text", "bool", "integers" or "texts" (a list per row)
+    kind: str  # "integer", "number", "text", "bool", "word", "integers" or "words" (a list per row)
     required: bool = True
     nullable: bool = False
 
@@ -107,11 +110,11 @@ def from_frame(
     unknown = [name for name in frame.columns if name not in known]
     if unknown and not others:
         raise ArgumentError(f"{what}: unknown column {unknown[0]!r}; allowed: {_names(columns)}")
-    return {
-        column.name: _values(frame[column.name], column, what, first_row)
-        for column in columns
-        if _present(frame, column, what, columns)
-    }
+    taken: Columns = {}
+    for column in columns:
+        if _present(frame, column, what, columns):
+            taken |= _taken(frame[column.name], column, what, first_row)
+    return taken
 
 
 def _present(frame: pl.DataFrame, column: Column, what: str, columns: Sequence[Column]) -> bool:
@@ -127,30 +130,58 @@ def _names(columns: Sequence[Column]) -> str:
     return ", ".join(column.name for column in columns)
 
 
-def _values(series: pl.Series, column: Column, what: str, first_row: int) -> Any:  # noqa: ANN401
-    """Return one checked column: a NumPy array, or a list where the kind or a null asks for it."""
+def _taken(series: pl.Series, column: Column, what: str, first_row: int) -> Columns:
+    """Return one checked column: NumPy arrays, or a list where it is text or has a null."""
     import polars as pl
 
-    place = f"{what}: column {column.name!r}"
+    name, kind = column.name, column.kind
+    place = f"{what}: column {name!r}"
     if series.dtype == pl.Null and column.nullable:
-        return [None] * len(series)
-    _check_kind(series, column.kind, place)
+        return {name: [None] * len(series)}
+    _check_kind(series, kind, place)
     if series.null_count() > 0 and not column.nullable:
         row = first_row + series.is_null().arg_true()[0]
         raise ArgumentError(f"{place} is null in row {row}")
-    if column.kind in ("integers", "texts"):
-        inner = series.explode(empty_as_null=False)
-        if inner.null_count() > 0:
-            row = next(i for i, items in enumerate(series) if items is not None and None in items)
-            raise ArgumentError(f"{place} has a null inside the list of row {first_row + row}")
-        return series.to_list()
-    if column.kind == "text":
-        return series.cast(pl.String).to_list()
-    if column.kind == "integer":
+    if kind in ("integers", "words"):
+        return _taken_apart(series, column, place, first_row)
+    if kind == "text":
+        return {name: series.cast(pl.String).to_list()}
+    if kind == "word":
+        return _coded(name, name, series)
+    if kind == "integer":
         series = _as_int64(series, place, first_row)
-    if series.null_count() > 0:
-        return series.to_list()
-    return series.rechunk().to_numpy()
+    return {name: series.to_list() if series.null_count() > 0 else series.rechunk().to_numpy()}
+
+
+def _taken_apart(series: pl.Series, column: Column, place: str, first_row: int) -> Columns:
+    """Return a column of lists as offsets and values."""
+    import numpy as np
+    import polars as pl
+
+    name, lists = column.name, series
+    if isinstance(series.dtype, pl.Array):
+        lists = series.cast(pl.List(series.dtype.inner))
+    inner = lists.explode(empty_as_null=False)
+    if inner.null_count() > 0:
+        row = next(i for i, items in enumerate(series) if items is not None and None in items)
+        raise ArgumentError(f"{place} has a null inside the list of row {first_row + row}")
+    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])
+    if column.kind == "words":
+        values = _coded(name, name + _VALUES, inner)
+    else:
+        values = {name + _VALUES: _as_int64(inner, place, first_row).rechunk().to_numpy()}
+    return {name + _OFFSETS: offsets, **values}
+
+
+def _coded(name: str, which: str, series: pl.Series) -> Columns:
+    """Return text as the distinct words and which of them each row is."""
+    import polars as pl
+
+    text = series.cast(pl.String)
+    words = text.unique(maintain_order=True)
+    codes = text.cast(pl.Enum(words)).to_physical().cast(pl.Int64)
+    return {which: codes.rechunk().to_numpy(), name + _WORDS: words.to_list()}
 
 
 def _check_kind(series: pl.Series, kind: str, place: str) -> None:
@@ -162,17 +193,19 @@ def _check_kind(series: pl.Series, kind: str, place: str) -> None:
         "integer": dtype.is_integer(),
         "number": dtype.is_numeric(),
         "text": dtype in (pl.String, pl.Categorical, pl.Enum),
+        "word": dtype in (pl.String, pl.Categorical, pl.Enum),
         "bool": dtype == pl.Boolean,
         "integers": inner is not None and (inner.is_integer() or inner == pl.Null),
-        "texts": inner is not None and inner in (pl.String, pl.Null),
+        "words": inner is not None and inner in (pl.String, pl.Null),
     }
     wanted = {
         "integer": "integers",
         "number": "numbers",
         "text": "text",
+        "word": "text",
         "bool": "booleans",
         "integers": "lists of integers",
-        "texts": "lists of text",
+        "words": "lists of text",
     }
     if not fits[kind]:
         raise ArgumentError(f"{place} must hold {wanted[kind]}, got dtype {dtype}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .arguments import MAX_SIZE_BYTES, size
+from .arguments import MAX_SIZE_BYTES, link_changes, size
 from .asked import KEYWORDS, WITHOUT_SIZE, ask, payload
 from .errors import ArgumentError, CmError
 from .fabric import Fabric
@@ -41,7 +41,7 @@ NO_SIZE = -1
 _QUESTION_COLUMNS = ("fabric", "collective", "ranks")
 # Columns that scenarios may have; null means the default.
 _DEFAULTED = ("algorithm", "routing", "engine", "seed", "root")
-_RAW = ("degrade", "options")
+_RAW = ("degrade", "set_links", "options")
 OPTIONAL_COLUMNS = (*_DEFAULTED, *_RAW)
 
 
@@ -90,8 +90,9 @@ class Scenarios(NamedTuple):
         lists = {
             name: column if isinstance(column, list) else column.tolist()
             for name, column in values.items()
+            if name in keys
         }
-        lists |= {name: distinct[name].to_list() for name in _RAW if name in keys}
+        lists |= {name: distinct[name].to_list() for name in ("ranks", *_RAW) if name in keys}
         machines = _Machines(fabrics)
         questions = [
             _question(machines, {name: column[i] for name, column in lists.items()})
@@ -185,10 +186,11 @@ def _question(machines: _Machines, scenario: Mapping[str, Any]) -> Question:
     if scenario["collective"] != WITHOUT_SIZE:
         keywords["size_bytes"] = 0
     try:
+        keywords["set_links"] = _changes(scenario.get("set_links"))
         machine = machines.get(scenario["fabric"], _factors(scenario.get("degrade")))
         options = _options(scenario.get("options"))
         asked = ask(machine.n_endpoints, scenario["collective"], keywords | options)
-        case = asked.question.case(machine.core, asked.settings.core())
+        case = asked.case(machine.core)
     except CmError as error:
         return Question(None, None, None, error)
     return Question(machine, asked, case, None)
@@ -238,6 +240,40 @@ def _factors(value: object) -> dict[str, float]:
         raise ArgumentError(
             f"degrade must be text or a list of structs with selector and factor, got {value!r}"
         ) from None
+
+
+def _changes(value: object) -> list[tuple[Any, Any, Any]]:
+    """Return selector, share and time of each change in one cell of the column `set_links`."""
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        try:
+            return [_change(part) for part in value.split(",")]
+        except ValueError:
+            raise ArgumentError(
+                'set_links must be text like "plane:3=0@500000000,plane:3=1@900000000" (links, '
+                f"share of their nominal rate, picoseconds), got {value!r}"
+            ) from None
+    try:
+        return [(each["selector"], each["factor"], each["t_ps"]) for each in value]  # type: ignore[attr-defined]
+    except (TypeError, KeyError):
+        raise ArgumentError(
+            "set_links must be text or a list of structs with selector, factor and t_ps, got "
+            f"{value!r}"
+        ) from None
+
+
+def changes_cell(set_links: object) -> list[dict[str, object]]:
+    """Return changes of links in the form of `simulate` as a cell of the column `set_links`."""
+    names = ("selector", "factor", "t_ps")
+    return [dict(zip(names, change, strict=True)) for change in link_changes(set_links)]
+
+
+def _change(word: str) -> tuple[str, float, int]:
+    """Return the change that "selector=factor@t_ps" says."""
+    selector, _, change = word.rpartition("=")
+    factor, _, t_ps = change.partition("@")
+    return selector.strip(), float(factor), int(t_ps)
 
 
 def _options(value: object) -> dict[str, Any]:

@@ -236,8 +236,9 @@ def simulate(
         Links that fail, slow down or recover meanwhile: from `t_ps` on (>= 0, picoseconds), the
         links of the selector (as for `Fabric.degrade`) carry `factor` (0 to 1) of their nominal
         rate, whatever they carried before; of several for one link and time the last holds. What is
-        under way goes on along the routes that the routing finds then. With "auto", the algorithm
-        that is fastest before anything changes.
+        under way goes on along the routes that the routing finds then. "auto" is the algorithm
+        that is fastest with these changes; on a calibrated fabric the library's choice, which knows
+        of none.
     **options
         Options of the algorithm, see `cm.algorithms()`; None means the default.
 
@@ -454,7 +455,7 @@ _FLOW_COLUMNS = (
     Column("start_ps", "integer", required=False),
     Column("depends_on", "integers", required=False),
     Column("follows", "integers", required=False),
-    Column("via", "texts", required=False),
+    Column("via", "words", required=False),
 )
 
 
@@ -523,7 +524,7 @@ def _flow_columns(frame: pl.DataFrame) -> Columns:
     ends = []
     for name in ("src", "dst"):
         is_number = name in frame.columns and frame.schema[name].is_integer()
-        ends.append(Column(name, "integer" if is_number else "text"))
+        ends.append(Column(name, "integer" if is_number else "word"))
     untagged = frame.drop("tag", strict=False)
     columns = from_frame(untagged, "flows", [*ends, *_FLOW_COLUMNS])
     columns["size_bytes"] = size_array(columns["size_bytes"], "flows: size_bytes")
@@ -537,18 +538,4 @@ def _flow_columns(frame: pl.DataFrame) -> Columns:
 def _run_flows(
     fabric: Fabric, columns: Columns, run: Settings, set_links: list[LinkChange]
 ) -> _core.Run:
-    import numpy as np
-
-    n_flows = len(columns["size_bytes"])
-    return _core.simulate_flows(
-        fabric.core,
-        list(columns["src"]) if isinstance(columns["src"], list) else columns["src"].tolist(),
-        list(columns["dst"]) if isinstance(columns["dst"], list) else columns["dst"].tolist(),
-        columns["size_bytes"],
-        columns.get("start_ps", np.zeros(n_flows, dtype=np.int64)),
-        columns.get("depends_on", [[] for _ in range(n_flows)]),
-        columns.get("follows", [[] for _ in range(n_flows)]),
-        columns.get("via", [[] for _ in range(n_flows)]),
-        run.core(),
-        set_links,
-    )
+    return _core.simulate_flows(fabric.core, columns, run.core(), set_links)

@@ -90,9 +90,11 @@ def sweep(
         integral float, or String with a unit; null or 0 for a barrier). Optional, where null means
         the default: `algorithm` ("auto"), `routing` ("spray"), `engine` ("fluid"), `seed` (0),
         `root` (0), `degrade` (String "selector=factor,selector=factor", or a list of structs
-        `selector`, `factor`), `options` (a struct, or a String with a JSON object). Other columns
-        are handed through. With `out` a LazyFrame is streamed: read once for its digest, and once
-        for the work.
+        `selector`, `factor`), `set_links` (String "selector=factor@t_ps,selector=factor@t_ps", or
+        a list of structs `selector`, `factor`, `t_ps`: links that change during the run, as for
+        `cm.simulate`), `options` (a struct, or a String with a JSON object). Other columns are
+        handed through. With `out` a LazyFrame is streamed: read once for its digest, and once for
+        the work.
     fabrics : mapping of str to Fabric, optional
         Fabrics that the column `fabric` may name.
     threads : int, optional

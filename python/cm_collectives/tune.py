@@ -131,7 +131,7 @@ def _decision(
     choice, algorithm, options = decided
     asked = ask(fabric.n_endpoints, collective, keywords | options | {"algorithm": algorithm})
     try:
-        case = asked.question.case(fabric.core, asked.settings.core())
+        case = asked.case(fabric.core)
     except ArgumentError as error:
         raise UnsupportedError(
             f"rule {rule!r} takes {choice}, for which this version has no algorithm: {error}"
@@ -189,7 +189,7 @@ def _compared(
 def _case(fabric: Fabric, collective: str, size_bytes: int, asking: dict[str, Any]) -> _core.Case:
     keywords = {"size_bytes": size_bytes, "algorithm": AUTO, **asking}
     asked = ask(fabric.n_endpoints, collective, keywords)
-    return asked.question.case(fabric.core, asked.settings.core())
+    return asked.case(fabric.core)
 
 
 def _ranked(

@@ -44,6 +44,11 @@ impl<T> Csr<T> {
         &self.items[self.start[row] as usize..self.start[row + 1] as usize]
     }
 
+    /// The items of one row, to put them in another order.
+    pub fn row_mut(&mut self, row: usize) -> &mut [T] {
+        &mut self.items[self.start[row] as usize..self.start[row + 1] as usize]
+    }
+
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.start.len() - 1

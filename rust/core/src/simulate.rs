@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bounds::{self, Bound, Demand, Volume};
 use crate::bracket::{Bracket, bracket};
-use crate::charge::{self, Charge, Traffic};
+use crate::charge::{Charge, Traffic};
 use crate::collective::Collective;
 use crate::engine::certificate::{self, Certificate};
 use crate::engine::fluid::{EngineError, Limits};
@@ -138,14 +138,7 @@ impl PlacedJob {
                 (orbits.representatives(), orbits.group().order())
             }
         };
-        let outline = self.outline();
-        let sent_bytes = charge::sent_bytes(schedule, outline.sizes) * f64::from(copies);
-        Traffic {
-            outline,
-            endpoints: &self.endpoints,
-            n_steps: schedule.n_steps(),
-            sent_bytes: sent_bytes / f64::from(outline.n_ranks),
-        }
+        Traffic::new(schedule, copies, self.outline(), &self.endpoints)
     }
 
     /// The schedule, every transfer written down.
@@ -209,7 +202,7 @@ impl Simulation {
         settings: Settings,
         cancel: Option<&AtomicBool>,
     ) -> Result<Self, Error> {
-        match Self::run_until(fabric, work, settings, None, cancel)? {
+        match Self::run_until(fabric, work, settings, Vec::new(), None, cancel)? {
             Outcome::Done(simulation) => Ok(*simulation),
             Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
         }
@@ -231,24 +224,15 @@ impl Simulation {
         if settings.engine == EngineKind::Bracket {
             return Err(Error::BracketOfChanges);
         }
-        match Self::run_phases(fabric, work, settings, phases, None, cancel)? {
+        match Self::run_until(fabric, work, settings, phases, None, cancel)? {
             Outcome::Done(simulation) => Ok(*simulation),
             Outcome::Late { .. } => unreachable!("a run without a limit is not given up"),
         }
     }
 
-    /// Runs jobs or flows, but gives up once it is clear that they take longer than `until_ps`.
+    /// Runs jobs or flows while links may change, but gives up once it is clear that they take longer
+    /// than `until_ps`.
     pub fn run_until(
-        fabric: Arc<Fabric>,
-        work: Work,
-        settings: Settings,
-        until_ps: Option<u64>,
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Outcome, Error> {
-        Self::run_phases(fabric, work, settings, Vec::new(), until_ps, cancel)
-    }
-
-    fn run_phases(
         fabric: Arc<Fabric>,
         work: Work,
         settings: Settings,
@@ -536,12 +520,8 @@ impl Simulation {
             .settings
             .routing()
             .expect("the run has built it before");
-        let fabric = self.fabric_in(phase);
-        if routing.needs_links() {
-            fabric.single_links()
-        } else {
-            fabric.bundles()
-        }
+        let bundles = placing::shared(self.fabric_in(phase), &*routing, &self.work);
+        bundles.expect("a run without bundles of its own shares those of its fabric")
     }
 
     /// The lower end of a bracket; otherwise the time itself.

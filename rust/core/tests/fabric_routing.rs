@@ -222,6 +222,60 @@ fn dest_takes_the_chip_of_the_destinations_die_number() {
 }
 
 #[test]
+fn candidates_stand_by_node_whatever_their_planes_are() {
+    // From a, s is on plane 1, t on plane 0, and u on none, so that u keeps to every plane. Number 1
+    // (b is endpoint 1) of t, u is u in plane 0; of s, u it is u in plane 1; of s, t, u in the stripe
+    // without a plane it is t.
+    let mut builder = FabricBuilder::new("labels", "");
+    let kind = builder.kind("cable");
+    let [a, b] = ["a", "b"].map(|name| builder.node(name, NodeKind::Endpoint));
+    let [s, t, u] = ["s", "t", "u"].map(|name| builder.node(name, NodeKind::Switch));
+    let on = |src, dst, plane| Link {
+        plane,
+        ..Link::new(src, dst, kind, 6, 1)
+    };
+    for (switch, plane) in [(s, Some(1)), (t, Some(0)), (u, None)] {
+        builder.link(on(a, switch, plane));
+        builder.link(on(switch, b, plane));
+    }
+    let fabric = builder.build().unwrap();
+    let network = Network::of_links(&fabric);
+    let route = routing("dest", 0, None).route(&network, a, b, 0).unwrap();
+    let first = |switch: NodeId| fabric.link_between(a, switch).unwrap();
+    let part = |switch| {
+        let bundle = network.bundles().bundle_of(first(switch));
+        let found = route.shares.iter().find(|(other, _)| *other == bundle);
+        found.map(|(_, share)| *share)
+    };
+    let expected = [None, Some(Share::new(1, 3)), Some(Share::new(2, 3))];
+    assert_eq!([s, t, u].map(part), expected);
+}
+
+#[test]
+fn a_stripe_whose_plane_ends_goes_on_over_all_by_node() {
+    // Plane 0 ends at s, from which t is on plane 2 and u on plane 1: number 1 of t, u is u.
+    let mut builder = FabricBuilder::new("end of a plane", "");
+    let kind = builder.kind("cable");
+    let [a, b] = ["a", "b"].map(|name| builder.node(name, NodeKind::Endpoint));
+    let [s, t, u] = ["s", "t", "u"].map(|name| builder.node(name, NodeKind::Switch));
+    for (src, dst, plane) in [(a, s, 0), (s, t, 2), (s, u, 1), (t, b, 2), (u, b, 1)] {
+        builder.link(Link {
+            plane: Some(plane),
+            ..Link::new(src, dst, kind, 6, 1)
+        });
+    }
+    let fabric = builder.build().unwrap();
+    let network = Network::of_links(&fabric);
+    let route = routing("dest", 0, None).route(&network, a, b, 0).unwrap();
+    let taken: Vec<BundleId> = route.shares.iter().map(|(bundle, _)| *bundle).collect();
+    let links = [(a, s), (s, u), (u, b)].map(|(src, dst)| {
+        let link = fabric.link_between(src, dst).unwrap();
+        network.bundles().bundle_of(link)
+    });
+    assert_eq!(taken, links);
+}
+
+#[test]
 fn plane_takes_one_plane_and_one_chip_by_the_sum() {
     let fabric = small();
     // 3 + 40 = 43: plane 43 mod 7 = 1, chip 43 mod 16 = 11; of planes 2, 5 number 43 mod 2 = 1.

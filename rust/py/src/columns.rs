@@ -101,25 +101,52 @@ pub(crate) fn take_ints_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<
     }
 }
 
-/// An optional list column, as one vector per row.
-pub(crate) fn take_lists_if(
+/// The words that an optional column of numbers stands for.
+pub(crate) fn take_words_if(
     columns: &Bound<'_, PyDict>,
     name: &str,
-) -> PyResult<Option<Vec<Vec<i64>>>> {
+) -> PyResult<Option<Vec<String>>> {
+    let name = format!("{name}_words");
+    if columns.contains(&name)? {
+        take_words(columns, &name).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// An optional column of lists of rows.
+pub(crate) fn take_edges_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Csr<u32>>> {
     let Some(offsets) = take_ints_if(columns, &format!("{name}_offsets"))? else {
         return Ok(None);
     };
-    let values = take_ints(columns, &format!("{name}_values"))?;
-    let rows = offsets.windows(2).map(|pair| {
-        let range = usize::try_from(pair[0]).ok()?..usize::try_from(pair[1]).ok()?;
-        values.get(range).map(<[i64]>::to_vec)
-    });
-    rows.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| {
-        argument(
-            columns.py(),
-            format!("column '{name}' has offsets outside its values"),
-        )
-    })
+    let values = to_unsigned(
+        columns.py(),
+        name,
+        take_ints(columns, &format!("{name}_values"))?,
+    )?;
+    let mut edges = Csr::with_capacity(offsets.len(), values.len());
+    for pair in offsets.windows(2) {
+        let range = || Some(usize::try_from(pair[0]).ok()?..usize::try_from(pair[1]).ok()?);
+        let row = range().and_then(|range| values.get(range)).ok_or_else(|| {
+            let text = format!("column '{name}' has offsets outside its values");
+            argument(columns.py(), text)
+        })?;
+        edges.push_row(row.iter().copied());
+    }
+    Ok(Some(edges))
+}
+
+/// Numbers of rows, ranks or chunks.
+pub(crate) fn to_unsigned(py: Python<'_>, name: &str, values: Vec<i64>) -> PyResult<Vec<u32>> {
+    let narrow = |(row, value): (usize, i64)| {
+        u32::try_from(value).map_err(|_| {
+            argument(
+                py,
+                format!("column '{name}' row {row} must be in 0..2^32, got {value}"),
+            )
+        })
+    };
+    values.into_iter().enumerate().map(narrow).collect()
 }
 
 fn require<'py>(columns: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -13,8 +13,10 @@ mod columns;
 mod cost;
 mod error;
 mod fabric;
+mod flows;
 mod interrupt;
 mod many_jobs;
+mod ranks;
 mod registry;
 mod rules;
 mod schedule;
@@ -37,6 +39,10 @@ mod _core {
     #[pymodule_export]
     use super::fabric::PyFabric;
     #[pymodule_export]
+    use super::flows::simulate_flows;
+    #[pymodule_export]
+    use super::ranks::{PyRankList, PyRankLists};
+    #[pymodule_export]
     use super::registry::{
         algorithm_columns, build_info, busbw_factor, collectives, preset_columns, routings,
     };
@@ -47,7 +53,7 @@ mod _core {
     #[pymodule_export]
     use super::session::PySession;
     #[pymodule_export]
-    use super::simulate::{PyRun, PySettings, simulate, simulate_flows, simulate_jobs};
+    use super::simulate::{PyRun, PySettings, simulate, simulate_jobs};
     #[pymodule_export]
     use super::sweep::{PyCase, sweep, times_ps};
     #[pymodule_export]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use cm_core::algorithms::{self, PlanError};
 use cm_core::collective::{Collective, OptionValue, Options, Payload, Problem, Split, Traffic};
-use cm_core::csr::Csr;
 use cm_core::error::Error;
 use cm_core::ids::RankId;
 use cm_core::schedule::{
@@ -17,7 +16,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::columns::{
-    Columns, snapshot_counts, take_ints, take_ints_if, take_lists_if, take_words, to_array,
+    Columns, snapshot_counts, take_edges_if, take_ints, take_ints_if, take_words, to_array,
+    to_unsigned,
 };
 use crate::error::{argument, raise};
 use crate::fabric::Levels;
@@ -498,8 +498,8 @@ fn parts(
         dst: ranks("dst")?,
         chunks,
         op: op.collect::<PyResult<Vec<_>>>()?,
-        depends_on: edges(columns, "depends_on")?,
-        follows: edges(columns, "follows")?,
+        depends_on: take_edges_if(columns, "depends_on")?,
+        follows: take_edges_if(columns, "follows")?,
         in_network: Vec::new(),
     })
 }
@@ -513,18 +513,6 @@ fn fewest_chunks(columns: &Bound<'_, PyDict>, problem: &Problem) -> PyResult<u32
         .map_err(|_| argument(columns.py(), format!("{n_chunks} chunks exceed 2^32")))
 }
 
-fn to_unsigned(py: Python<'_>, name: &str, values: Vec<i64>) -> PyResult<Vec<u32>> {
-    let narrow = |(row, value): (usize, i64)| {
-        u32::try_from(value).map_err(|_| {
-            argument(
-                py,
-                format!("column '{name}' row {row} must be in 0..2^32, got {value}"),
-            )
-        })
-    };
-    values.into_iter().enumerate().map(narrow).collect()
-}
-
 fn unsigned(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<u32>> {
     to_unsigned(columns.py(), name, take_ints(columns, name)?)
 }
@@ -534,15 +522,4 @@ fn unsigned_if(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Vec<u
     values
         .map(|values| to_unsigned(columns.py(), name, values))
         .transpose()
-}
-
-fn edges(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Csr<u32>>> {
-    let Some(rows) = take_lists_if(columns, name)? else {
-        return Ok(None);
-    };
-    let mut csr = Csr::default();
-    for row in rows {
-        csr.push_row(to_unsigned(columns.py(), name, row)?);
-    }
-    Ok(Some(csr))
 }

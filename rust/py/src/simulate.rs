@@ -1,4 +1,4 @@
-//! `simulate`, `simulate_jobs`, `simulate_flows` and their result, `Run`.
+//! `simulate`, `simulate_jobs` and their result, `Run`.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -7,20 +7,19 @@ use cm_core::collective::{Collective, Options};
 use cm_core::engine::ladder::Rung;
 use cm_core::engine::layers::Layers;
 use cm_core::error::Error;
-use cm_core::fabric::routing::{self, RoutingOptions, resolve_via};
-use cm_core::fabric::{Fabric, FabricError, LinkChange, Phase};
-use cm_core::ids::{NodeId, RankId};
-use cm_core::placement::{Flow, Sync};
+use cm_core::fabric::routing::{self, RoutingOptions};
+use cm_core::fabric::{Fabric, LinkChange, Phase};
+use cm_core::ids::RankId;
+use cm_core::placement::Sync;
 use cm_core::question::{Choice, Question};
 use cm_core::report;
 use cm_core::simulate::{EngineKind, PlacedJob, Settings, Simulation, Source, Work};
 use cm_core::suggest;
-use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::certificate::PyCertificate;
-use crate::columns::{Columns, snapshot};
+use crate::columns::Columns;
 use crate::error::{argument, raise, raise_fabric};
 use crate::fabric::PyFabric;
 use crate::interrupt::interruptible;
@@ -111,6 +110,7 @@ pub(crate) fn question(
     split: &str,
     starts_ps: Vec<u64>,
     settings: &PySettings,
+    set_links: LinkChanges,
 ) -> PyResult<Question> {
     let question = Question {
         collective: Collective::from_name(collective).map_err(|e| raise(py, e.into()))?,
@@ -127,15 +127,23 @@ pub(crate) fn question(
         options: self::options(py, options)?,
         starts_ps,
         settings: settings.settings.clone(),
+        phases: Vec::new(),
+    };
+    let question = if set_links.is_empty() {
+        question
+    } else {
+        let changes = link_changes(set_links);
+        py.detach(|| question.changing(&changes))
+            .map_err(|error| raise(py, error))?
     };
     question.check().map_err(|error| raise(py, error))?;
     Ok(question)
 }
 
 /// Selector, share of the nominal rate and time, as `set_links` has them.
-type LinkChanges = Vec<(String, f64, u64)>;
+pub(crate) type LinkChanges = Vec<(String, f64, u64)>;
 
-fn link_changes(changes: LinkChanges) -> Vec<LinkChange> {
+pub(crate) fn link_changes(changes: LinkChanges) -> Vec<LinkChange> {
     let change = |(selector, factor, at_ps)| LinkChange {
         selector,
         factor,
@@ -175,13 +183,8 @@ pub(crate) fn simulate(
         split,
         start_ps,
         settings,
+        set_links,
     )?;
-    if !set_links.is_empty() {
-        let changes = link_changes(set_links);
-        let answer = move |cancel: &AtomicBool| question.answer_changing(&changes, Some(cancel));
-        let answered = interruptible(py, answer, None)?.map_err(|error| raise(py, error))?;
-        return Ok(PyRun::new(answered.simulation, answered.options));
-    }
     // What takes microseconds needs no thread that can be interrupted.
     if let Some(answered) = py.detach(|| question.quick_answer()) {
         let answered = answered.map_err(|error| raise(py, error))?;
@@ -234,85 +237,7 @@ pub(crate) fn simulate_jobs(
     })
 }
 
-/// A flow's end: an endpoint's index, or the name of any node that is no switch.
-#[derive(FromPyObject)]
-pub(crate) enum End {
-    Endpoint(u32),
-    Name(String),
-}
-
-impl End {
-    pub(crate) fn node(&self, fabric: &Fabric) -> Result<NodeId, FabricError> {
-        match self {
-            Self::Endpoint(endpoint) => fabric.rank_nodes(&[*endpoint]).map(|nodes| nodes[0]),
-            Self::Name(name) => fabric.require_node(name),
-        }
-    }
-}
-
-fn end(py: Python<'_>, fabric: &Fabric, row: usize, what: &str, end: &End) -> PyResult<NodeId> {
-    let found = end.node(fabric);
-    found.map_err(|error| argument(py, format!("flow {row}: {what}: {error}")))
-}
-
-/// Simulates flows without a collective.
-#[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "flows have these columns")]
-pub(crate) fn simulate_flows(
-    py: Python<'_>,
-    fabric: &PyFabric,
-    src: Vec<End>,
-    dst: Vec<End>,
-    size_bytes: PyReadonlyArray1<'_, i64>,
-    start_ps: PyReadonlyArray1<'_, i64>,
-    depends_on: Vec<Vec<u32>>,
-    follows: Vec<Vec<u32>>,
-    via: Vec<Vec<String>>,
-    settings: &PySettings,
-    set_links: LinkChanges,
-) -> PyResult<PyRun> {
-    let fabric = fabric.fabric.clone();
-    let (sizes, starts) = (snapshot(&size_bytes), snapshot(&start_ps));
-    let mut flows = Vec::with_capacity(src.len());
-    for row in 0..src.len() {
-        let unsigned = |what: &str, value: i64| {
-            u64::try_from(value).map_err(|_| {
-                argument(
-                    py,
-                    format!("flow {row}: {what} must be at least 0, got {value}"),
-                )
-            })
-        };
-        for &pred in depends_on[row].iter().chain(&follows[row]) {
-            if pred as usize >= src.len() {
-                let text = format!(
-                    "flow {row}: predecessor {pred} is not a row (0..{})",
-                    src.len()
-                );
-                return Err(argument(py, text));
-            }
-        }
-        let names: Vec<&str> = via[row].iter().map(String::as_str).collect();
-        flows.push(Flow {
-            src: end(py, &fabric, row, "src", &src[row])?,
-            dst: end(py, &fabric, row, "dst", &dst[row])?,
-            size_bytes: unsigned("size_bytes", sizes[row])?,
-            start_ps: unsigned("start_ps", starts[row])?,
-            depends_on: depends_on[row].clone(),
-            follows: follows[row].clone(),
-            via: resolve_via(&fabric, &names)
-                .map_err(|error| argument(py, format!("flow {row}: via: {error}")))?,
-        });
-    }
-    let settings = settings.settings.clone();
-    run(py, move |cancel| {
-        settings.check_memory(flows.len() as u64)?;
-        let phases = fabric.phases(&link_changes(set_links))?;
-        simulated(fabric, Work::Flows(flows), settings, phases, cancel)
-    })
-}
-
-fn simulated(
+pub(crate) fn simulated(
     fabric: Arc<Fabric>,
     work: Work,
     settings: Settings,
@@ -325,7 +250,7 @@ fn simulated(
     Simulation::run_changing(fabric, work, settings, phases, Some(cancel))
 }
 
-fn run(
+pub(crate) fn run(
     py: Python<'_>,
     work: impl FnOnce(&AtomicBool) -> Result<Simulation, Error> + Send + 'static,
 ) -> PyResult<PyRun> {

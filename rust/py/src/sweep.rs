@@ -17,7 +17,7 @@ use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::interrupt::{Progress, interruptible};
 use crate::schedule::{Counts, payload};
-use crate::simulate::{PySettings, question};
+use crate::simulate::{LinkChanges, PySettings, question};
 
 /// One scenario of a batch, checked.
 #[pyclass(frozen, name = "Case", module = "cm_collectives._core")]
@@ -35,7 +35,7 @@ impl PyCase {
 impl PyCase {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "one question has these parts")]
-    #[pyo3(signature = (fabric, collective, algorithm, endpoints, root, size_bytes, counts, options, split, settings))]
+    #[pyo3(signature = (fabric, collective, algorithm, endpoints, root, size_bytes, counts, options, split, settings, set_links))]
     fn new(
         py: Python<'_>,
         fabric: &PyFabric,
@@ -48,6 +48,7 @@ impl PyCase {
         options: &Bound<'_, PyDict>,
         split: &str,
         settings: &PySettings,
+        set_links: LinkChanges,
     ) -> PyResult<Self> {
         let question = question(
             py,
@@ -62,6 +63,7 @@ impl PyCase {
             split,
             vec![0],
             settings,
+            set_links,
         )?;
         Ok(Self {
             open: Arc::new(OpenQuestion::new(question)),

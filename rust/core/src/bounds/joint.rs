@@ -234,11 +234,7 @@ mod tests {
             cancel: None,
         };
         let run = run::<Pair>(&workload, limits, &mut Unobserved).expect("few events");
-        let last = run
-            .served
-            .iter()
-            .map(Number::value)
-            .fold(0.0, f64::max);
+        let last = run.served.iter().map(Number::value).fold(0.0, f64::max);
         assert!((last - 36.0 * S as f64).abs() < 1.0, "{last}");
     }
 }

@@ -67,7 +67,8 @@ pub struct Bundles {
     bundle_of: Vec<BundleId>,
     links: Csr<LinkId>,
     merged: Vec<Bundle>,
-    /// Per class, the usable bundles to classes of switches, by the class they enter.
+    /// Per class, the usable bundles to classes of switches, by plane (none first), then by the class
+    /// they enter.
     to_switches: Csr<Hop>,
     /// Per class, those to NICs, by the class they enter.
     to_nics: Csr<Hop>,
@@ -97,6 +98,14 @@ impl Bundles {
     pub fn identity(fabric: &Fabric) -> Self {
         let class_of = (0..fabric.nodes().len() as u32).collect();
         Self::from_classes(fabric, class_of, &attributes(fabric))
+    }
+
+    /// These bundles of a calibrated fabric on its wires, whose links have other latencies: flows and
+    /// collectives share the same resources.
+    #[must_use]
+    pub fn on_wires(&self, fabric: &Fabric) -> Self {
+        let class_of = self.class_of.iter().map(|class| class.0).collect();
+        Self::from_classes(fabric.wires(), class_of, &attributes(fabric))
     }
 
     fn from_classes(fabric: &Fabric, class_of: Vec<u32>, attributes: &[u32]) -> Self {
@@ -130,8 +139,12 @@ impl Bundles {
             }
             kept
         };
+        let mut to_switches = keep(|kind| kind == NodeKind::Switch);
+        for class in 0..n_classes {
+            to_switches.row_mut(class).sort_by_key(|hop| hop.plane);
+        }
         Self {
-            to_switches: keep(|kind| kind == NodeKind::Switch),
+            to_switches,
             to_nics: keep(|kind| kind == NodeKind::Nic),
             to_ends: keep(|kind| !kind.forwards()),
             inward,
@@ -191,7 +204,8 @@ impl Bundles {
         self.kinds[class.index()]
     }
 
-    /// The live ordinary bundles from a class to switches, by the class they enter.
+    /// The live ordinary bundles from a class to switches, by plane (none first), then by the class
+    /// they enter.
     pub fn to_switches(&self, class: ClassId) -> &[Hop] {
         self.to_switches.row(class.index())
     }

@@ -38,6 +38,9 @@ impl Fabric {
     /// If a factor is not in 0..=1, a selector matches nothing, or a link with a factor above 0
     /// would be left with 0 B/s.
     pub fn phases(&self, changes: &[LinkChange]) -> Result<Vec<Phase>, FabricError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut by_time: BTreeMap<u64, Vec<&LinkChange>> = BTreeMap::new();
         for change in changes {
             by_time.entry(change.at_ps).or_default().push(change);

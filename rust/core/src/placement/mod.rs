@@ -158,20 +158,13 @@ impl Placement {
     }
 }
 
-/// Which bundles a workload's links may be merged into.
-pub fn bundles_for<'f>(
-    fabric: &'f Fabric,
-    routing: &dyn Routing,
-    pinned: &[NodeId],
-    own: &'f mut Option<Bundles>,
-) -> &'f Bundles {
+/// Which bundles a workload's links are merged into where no route is pinned.
+pub fn bundles_for<'f>(fabric: &'f Fabric, routing: &dyn Routing) -> &'f Bundles {
     if routing.needs_links() {
-        return fabric.single_links();
+        fabric.single_links()
+    } else {
+        fabric.bundles()
     }
-    if pinned.is_empty() {
-        return fabric.bundles();
-    }
-    own.insert(Bundles::coarsest(fabric, pinned))
 }
 
 /// Turns routes into workload routes, each distinct one once.
@@ -186,7 +179,7 @@ struct Router<'a> {
     gap: Option<u32>,
     resource_of_bundle: FxHashMap<u32, u32>,
     resource_of_reduction: FxHashMap<u32, u32>,
-    route_of: FxHashMap<(u32, u32, bool, u64), u32>,
+    route_of: FxHashMap<(u32, u32, bool), u32>,
     occurrences: Occurrences,
 }
 
@@ -212,19 +205,19 @@ impl<'a> Router<'a> {
 
     /// The workload route of a transfer between two nodes.
     fn route(&mut self, src: NodeId, dst: NodeId, reduces: bool) -> Result<u32, RoutingError> {
-        let occurrence = if self.routing.per_occurrence() {
-            let count = self.occurrences.entry((src.0, dst.0)).or_insert(0);
-            *count += 1;
-            *count - 1
-        } else {
-            0
-        };
         let reduces = reduces && self.fabric.reduction_rate_Bps(dst).is_some();
-        let key = (src.0, dst.0, reduces, occurrence);
+        if self.routing.per_occurrence() {
+            let count = self.occurrences.entry((src.0, dst.0)).or_insert(0);
+            let occurrence = *count;
+            *count += 1;
+            let route = self.routing.route(&self.network, src, dst, occurrence);
+            return self.add_or_gap(route, reduces.then_some(dst));
+        }
+        let key = (src.0, dst.0, reduces);
         if let Some(&route) = self.route_of.get(&key) {
             return Ok(route);
         }
-        let route = self.routing.route(&self.network, src, dst, occurrence);
+        let route = self.routing.route(&self.network, src, dst, 0);
         let route = self.add_or_gap(route, reduces.then_some(dst))?;
         self.route_of.insert(key, route);
         Ok(route)
@@ -398,7 +391,7 @@ fn local_route(router: &mut Router, node: NodeId) -> u32 {
         return NO_ROUTE;
     }
     let resource = router.reduction(node);
-    let key = (node.0, node.0, true, 0);
+    let key = (node.0, node.0, true);
     if let Some(&route) = router.route_of.get(&key) {
         return route;
     }

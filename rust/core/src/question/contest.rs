@@ -125,8 +125,8 @@ impl Contest {
     /// Holds the contest.
     ///
     /// # Errors
-    /// If nobody fits, or a run fails. A rival too large for the memory limit is left out as long
-    /// as another one is not.
+    /// If nobody fits, or a run fails. A rival too large for the memory limit, or that links which
+    /// fail cut off, is left out as long as another one is not.
     pub fn hold(
         question: &Question,
         extent: Extent,
@@ -137,7 +137,7 @@ impl Contest {
         let keys = rivals.iter().enumerate();
         let mut queue: BinaryHeap<_> = keys.map(|(index, rival)| rival.key(index)).collect();
         let mut best: Option<(u64, usize, Simulation)> = None;
-        let mut too_large = None;
+        let mut left_out = None;
         while let Some(Reverse((_, _, index))) = queue.pop() {
             let rival = &mut rivals[index];
             // A tie is won by the earlier one, so that a later one has to be faster.
@@ -151,15 +151,19 @@ impl Contest {
                 }
                 _ => None,
             };
-            let may_sketch = has_floors && extent == Extent::Winner;
+            // A sketch is of the routes of one fabric.
+            let is_one = question.phases.is_empty();
+            let may_sketch = has_floors && is_one && extent == Extent::Winner;
             if may_sketch && let Some(detail) = rival.next_sketch(question, until_ps.is_some())? {
                 rival.sketch(question, detail, until_ps)?;
                 queue.push(rival.key(index));
                 continue;
             }
             let outcome = match rival.run(question, until_ps, cancel) {
-                Err(Error::Engine(error @ EngineError::MemoryLimit { .. })) => {
-                    too_large.get_or_insert(error);
+                Err(
+                    error @ (Error::CutOff { .. } | Error::Engine(EngineError::MemoryLimit { .. })),
+                ) => {
+                    left_out.get_or_insert(error);
                     continue;
                 }
                 // Some of its steps are those of switches, and these switches cannot.
@@ -187,13 +191,13 @@ impl Contest {
                 }
             }
         }
-        match (best, too_large) {
+        match (best, left_out) {
             (Some((_, winner, simulation)), _) => Ok(Self {
                 rivals,
                 winner,
                 simulation,
             }),
-            (None, Some(error)) => Err(error.into()),
+            (None, Some(error)) => Err(error),
             (None, None) => unreachable!("the first rival is run without a limit in time"),
         }
     }
@@ -203,7 +207,8 @@ impl Contest {
 fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
     let nodes = question.fabric.rank_nodes(&question.endpoints)?;
     let volume = equal_volume(question);
-    let pace = Pace::of(question.wires(), &nodes);
+    let wires = question.best_wires();
+    let pace = Pace::of(&wires, &nodes);
     let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
     // What no algorithm can undercut.
     let bound_ps = volume.clone().map_or(0, |volume| {
@@ -213,7 +218,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             root: question.root.index(),
             volume,
         };
-        let bound_ps = bounds::bound(question.wires(), &demand).time_ps;
+        let bound_ps = bounds::bound(&wires, &demand).time_ps;
         u64::try_from(bound_ps + u128::from(start_ps)).unwrap_or(u64::MAX)
     });
     let mut rivals = Vec::new();
@@ -223,8 +228,9 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             if question.check_fabric(algorithm, &problem).is_err() {
                 continue;
             }
-            let may_have_orbits =
-                problem.n_ranks() > 1 && algorithm.symmetry(&problem) != Symmetry::NONE;
+            let may_have_orbits = question.phases.is_empty()
+                && problem.n_ranks() > 1
+                && algorithm.symmetry(&problem) != Symmetry::NONE;
             let floor_ps = if volume.is_some() {
                 pace.floor_ps(&algorithm.floor(&problem), start_ps)
             } else {

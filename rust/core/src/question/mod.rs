@@ -16,12 +16,12 @@ use crate::charge;
 use crate::collective::{Collective, Options, Payload, Problem, Split};
 use crate::error::Error;
 use crate::fabric::routing::{ROUTINGS, RoutingError};
-use crate::fabric::{Fabric, LinkChange, NodeKind};
+use crate::fabric::{Fabric, LinkChange, NodeKind, Phase};
 use crate::ids::{NodeId, RankId};
 use crate::placement::Sync;
 use crate::plan::{Plan, Planned, Recipe, Setting};
 use crate::schedule::Schedule;
-use crate::simulate::{Outcome, PlacedJob, Settings, Simulation, Source, Work};
+use crate::simulate::{EngineKind, Outcome, PlacedJob, Settings, Simulation, Source, Work};
 use crate::team::Team;
 
 /// Operations of a plan that runs where nobody can interrupt it: about a microsecond each.
@@ -81,9 +81,39 @@ pub struct Question {
     pub starts_ps: Vec<u64>,
     /// How to simulate.
     pub settings: Settings,
+    /// The fabric from each later time on at which links change; none while they stay.
+    pub phases: Vec<Phase>,
 }
 
 impl Question {
+    /// The same question while links change.
+    ///
+    /// # Errors
+    /// If a change is not valid, or a bracket is asked for.
+    pub fn changing(mut self, changes: &[LinkChange]) -> Result<Self, Error> {
+        self.phases = self.fabric.phases(changes)?;
+        // What changes at time 0 has never been otherwise.
+        if self.phases.first().is_some_and(|phase| phase.at_ps == 0) {
+            self.fabric = self.phases.remove(0).fabric;
+        }
+        if !self.phases.is_empty() && self.settings.engine == EngineKind::Bracket {
+            return Err(Error::BracketOfChanges);
+        }
+        Ok(self)
+    }
+
+    /// The wires at their best: nothing is slower on them than while links change.
+    fn best_wires(&self) -> Arc<Fabric> {
+        if self.phases.is_empty() {
+            return self.wires().clone();
+        }
+        let best = Arc::new(self.fabric.at_best(&self.phases));
+        match best.calibration() {
+            Some(_) => best.wires().clone(),
+            None => best,
+        }
+    }
+
     fn problem(&self) -> Problem<'_> {
         self.problem_with(&self.options)
     }
@@ -256,48 +286,6 @@ impl Question {
         )
     }
 
-    /// Simulates while links change: the named algorithm, or what is fastest on the fabric as it is
-    /// before they do, since nobody knows of a failure beforehand.
-    ///
-    /// # Errors
-    /// As for [`Self::answer`] and [`Simulation::run_changing`], and if a change is not valid.
-    pub fn answer_changing(
-        &self,
-        changes: &[LinkChange],
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Answered, Error> {
-        self.check()?;
-        let phases = self.fabric.phases(changes)?;
-        let (algorithm, options) = match self.algorithm {
-            Choice::Named(algorithm) => (algorithm, self.options.clone()),
-            Choice::Auto => {
-                let steady = self.answer(cancel)?;
-                let Work::Jobs(jobs) = steady.simulation.work() else {
-                    unreachable!("a question is about a collective");
-                };
-                let name = jobs[0].outline().algorithm;
-                (algorithms::lookup(name)?, steady.options)
-            }
-        };
-        let job = self.written(algorithm, &options)?;
-        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
-        let work = Work::Jobs(vec![job]);
-        let simulation = Simulation::run_changing(fabric, work, settings, phases, cancel)?;
-        Ok(Answered {
-            simulation,
-            options,
-        })
-    }
-
-    /// The schedule of one algorithm, every transfer written down, on its endpoints.
-    fn written(&self, algorithm: &dyn Algorithm, options: &Options) -> Result<PlacedJob, Error> {
-        Ok(PlacedJob {
-            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
-            endpoints: self.endpoints.clone(),
-            starts_ps: self.starts_ps.clone(),
-        })
-    }
-
     fn run_written(
         &self,
         algorithm: &dyn Algorithm,
@@ -305,12 +293,23 @@ impl Question {
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
     ) -> Result<Outcome, Error> {
-        let job = self.written(algorithm, options)?;
-        let (fabric, settings) = (self.fabric.clone(), self.settings.clone());
-        Simulation::run_until(fabric, Work::Jobs(vec![job]), settings, until_ps, cancel)
+        let job = PlacedJob {
+            source: Source::Written(Arc::new(self.schedule(algorithm, options)?)),
+            endpoints: self.endpoints.clone(),
+            starts_ps: self.starts_ps.clone(),
+        };
+        Simulation::run_until(
+            self.fabric.clone(),
+            Work::Jobs(vec![job]),
+            self.settings.clone(),
+            self.phases.clone(),
+            until_ps,
+            cancel,
+        )
     }
 
-    /// The plan of one algorithm by one transfer per orbit, where symmetries allow it.
+    /// The plan of one algorithm by one transfer per orbit, where symmetries allow it and links stay
+    /// as they are.
     fn planned(
         &self,
         algorithm: &'static dyn Algorithm,
@@ -343,7 +342,8 @@ impl Question {
         let [start_ps] = self.starts_ps[..] else {
             return Ok(None);
         };
-        if self.settings.sync != Sync::None || !self.settings.layers.orbits {
+        let is_steady = self.phases.is_empty() && self.settings.sync == Sync::None;
+        if !is_steady || !self.settings.layers.orbits {
             return Ok(None);
         }
         let recipe = Recipe {

@@ -50,15 +50,13 @@ pub(super) fn at_least_ps(
         return Ok(0);
     }
     let fabric = &**question.wires();
-    let mut own = None;
-    let bundles = placement::bundles_for(fabric, &*routing, &[], &mut own);
     let sketch = Sketch {
         question,
         algorithm,
         problem,
         floor: algorithm.floor(problem),
         fabric,
-        network: Network::with_bundles(fabric, bundles),
+        network: Network::with_bundles(fabric, placement::bundles_for(fabric, &*routing)),
         routing: &*routing,
         nodes: &fabric.rank_nodes(&question.endpoints)?,
     };

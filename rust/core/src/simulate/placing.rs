@@ -49,11 +49,11 @@ pub(super) fn place(
         .map(|((phase, own), routing)| Changed {
             at_ps: phase.at_ps,
             fabric: &phase.fabric,
-            network: merged(&phase.fabric, &**routing, &pinned, own),
+            network: merged(&phase.fabric, &**routing, &pinned, work, own),
             routing: &**routing,
         })
         .collect();
-    let network = merged(fabric, &*routing, &pinned, &mut first[0]);
+    let network = merged(fabric, &*routing, &pinned, work, &mut first[0]);
     let placement = match work {
         Work::Jobs(jobs) => {
             let nodes = rank_nodes(fabric, jobs)?;
@@ -75,15 +75,35 @@ pub(super) fn place(
     Ok((placement, own))
 }
 
-/// A fabric with its links merged as the routing allows.
+/// A fabric with its links merged as the routing and pinned routes allow.
 fn merged<'a>(
     fabric: &'a Fabric,
     routing: &dyn Routing,
     pinned: &[NodeId],
+    work: &Work,
     own: &'a mut Option<Bundles>,
 ) -> Network<'a> {
-    let bundles = placement::bundles_for(fabric, routing, pinned, own);
+    let bundles = match shared(fabric, routing, work) {
+        Some(bundles) => bundles,
+        None => own.insert(Bundles::coarsest(fabric, pinned)),
+    };
     Network::with_bundles(fabric, bundles)
+}
+
+/// The bundles of the fabric itself that work runs on; none where links of pinned routes must not be
+/// merged but others may.
+pub(super) fn shared<'f>(
+    fabric: &'f Fabric,
+    routing: &dyn Routing,
+    work: &Work,
+) -> Option<&'f Bundles> {
+    match work {
+        Work::Flows(flows) if flows.iter().any(|flow| !flow.via.is_empty()) => {
+            let all = flows.iter().all(|flow| !flow.via.is_empty());
+            (all || routing.needs_links()).then(|| fabric.single_links())
+        }
+        _ => Some(placement::bundles_for(fabric, routing)),
+    }
 }
 
 /// The nodes that pinned routes pass, each once.

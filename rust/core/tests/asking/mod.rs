@@ -41,5 +41,6 @@ pub(crate) fn question(
             memory_limit_bytes: 1 << 30,
             event_limit: 1_000_000,
         },
+        phases: Vec::new(),
     }
 }

@@ -38,33 +38,57 @@ impl Toward {
         (hops != UNREACHABLE).then_some(hops)
     }
 
-    /// The bundles on shortest paths from a class other than the destination, by the class they
-    /// enter.
+    /// The bundles on shortest paths from a class other than the destination.
     pub(super) fn next<'a>(
         &'a self,
         bundles: &'a Bundles,
         at: ClassId,
     ) -> impl Iterator<Item = &'a Hop> {
-        let only = self.only[at.index()];
         let nearer = self.hops[at.index()] - 1;
-        let (switches, others): (&[Hop], &[Hop]) = if only == SEVERAL {
-            self.candidates(bundles, at, nearer)
-        } else {
-            (&[], std::slice::from_ref(bundles.hop(only)))
-        };
+        let (switches, others) = self.candidates(bundles, at, nearer);
         switches
             .iter()
             .chain(others)
             .filter(move |hop| self.hops[hop.other.index()] == nearer)
     }
 
-    /// Where next hops can lead, the distance aside.
+    /// Notes those that keep to a plane, as all do without one and those without one to any, or all
+    /// if none does: first those to switches, then the others, each by the class they enter.
+    pub(super) fn next_in<'a>(
+        &'a self,
+        bundles: &'a Bundles,
+        at: ClassId,
+        plane: Option<u32>,
+        found: &mut Vec<&'a Hop>,
+    ) {
+        let nearer = self.hops[at.index()] - 1;
+        let (switches, others) = self.candidates(bundles, at, nearer);
+        let is_next = |hop: &&Hop| self.hops[hop.other.index()] == nearer;
+        let keeps = |hop: &&Hop| plane.is_none() || hop.plane.is_none() || hop.plane == plane;
+        found.clear();
+        match of_plane(switches, plane) {
+            // Most rows have one label, and this is most of a hashed route.
+            Some(kept) => found.extend(kept.iter().filter(is_next)),
+            None => found.extend(by_class(switches).filter(is_next).filter(keeps)),
+        }
+        found.extend(others.iter().filter(is_next).filter(keeps));
+        if found.is_empty() {
+            found.extend(by_class(switches).filter(is_next));
+            found.extend(others.iter().filter(is_next));
+        }
+    }
+
+    /// Where next hops can lead, the distance aside: to switches, and to others.
     fn candidates<'a>(
         &self,
         bundles: &'a Bundles,
         at: ClassId,
         nearer: u32,
     ) -> (&'a [Hop], &'a [Hop]) {
+        let only = self.only[at.index()];
+        if only != SEVERAL {
+            return (&[], std::slice::from_ref(bundles.hop(only)));
+        }
         let to_end = bundles.kind(self.dst);
         match (nearer, bundles.kind(at)) {
             (0, _) if to_end == NodeKind::Switch => (bundles.to_switches(at), &[]),
@@ -75,6 +99,30 @@ impl Toward {
             _ => (bundles.to_switches(at), bundles.to_nics(at)),
         }
     }
+}
+
+/// Of hops by plane, those that keep to one, if they are a part of the row with one label.
+fn of_plane(hops: &[Hop], plane: Option<u32>) -> Option<&[Hop]> {
+    let (Some(first), Some(last)) = (hops.first(), hops.last()) else {
+        return Some(hops);
+    };
+    if first.plane == last.plane {
+        let keep = plane.is_none() || first.plane.is_none() || first.plane == plane;
+        return Some(if keep { hops } else { &[] });
+    }
+    if plane.is_none() || first.plane.is_none() {
+        return None;
+    }
+    let begin = hops.partition_point(|hop| hop.plane < plane);
+    let end = hops.partition_point(|hop| hop.plane <= plane);
+    Some(&hops[begin..end])
+}
+
+/// Hops by plane, by the class they enter.
+fn by_class(hops: &[Hop]) -> impl Iterator<Item = &Hop> {
+    let mut sorted: Vec<&Hop> = hops.iter().collect();
+    sorted.sort_by_key(|hop| (hop.other, hop.bundle));
+    sorted.into_iter()
 }
 
 fn search(bundles: &Bundles, dst: ClassId) -> Toward {

@@ -131,8 +131,10 @@ impl<'n, 'a> Walk<'n, 'a> {
         let parts = self.parts(planes).ok_or_else(overflow)?;
         let mut shares = Vec::with_capacity(planes.len() * n_hops as usize);
         let mut latency_ps = 0;
+        let mut candidates = Vec::with_capacity(16);
         for (&plane, share) in planes.iter().zip(parts) {
-            latency_ps = latency_ps.max(self.stripe(plane, picks(plane), share, &mut shares));
+            let walked = self.stripe(plane, picks(plane), share, &mut shares, &mut candidates);
+            latency_ps = latency_ps.max(walked);
         }
         shares.sort_unstable_by_key(|(bundle, _)| *bundle);
         add_up(&mut shares).ok_or_else(overflow)?;
@@ -145,6 +147,13 @@ impl<'n, 'a> Walk<'n, 'a> {
 
     /// The part of the flow in each of these planes, unless a share overflows.
     fn parts(&self, planes: &[Plane]) -> Option<Vec<Share>> {
+        let mut weights = self.next(self.ends.from).map(|hop| hop.weight_ppm);
+        if weights
+            .next()
+            .is_some_and(|one| weights.all(|other| other == one))
+        {
+            return Some(vec![Share::new(1, planes.len() as u64); planes.len()]);
+        }
         let mean = |plane: Plane| {
             let first = self.next(self.ends.from).filter(|hop| hop.plane == plane);
             let sum = first.fold((0u128, 0u128), |(weight, rate), hop| {
@@ -177,13 +186,13 @@ impl<'n, 'a> Walk<'n, 'a> {
         mut pick: impl FnMut(ClassId, &[&'a Hop]) -> &'a Hop,
         share: Share,
         shares: &mut Vec<(BundleId, Share)>,
+        candidates: &mut Vec<&'a Hop>,
     ) -> u64 {
-        let mut candidates: Vec<&Hop> = Vec::new();
         let mut latency_ps = 0;
         let mut at = self.ends.from;
         while at != self.ends.to {
-            self.candidates(at, plane, &mut candidates);
-            let hop = pick(at, &candidates);
+            self.candidates(at, plane, candidates);
+            let hop = pick(at, candidates);
             shares.push((hop.bundle, share));
             latency_ps += hop.latency_ps;
             at = hop.other;
@@ -193,17 +202,8 @@ impl<'n, 'a> Walk<'n, 'a> {
 
     /// The next hops on live shortest paths that keep to the plane, or all if none does.
     fn candidates(&self, at: ClassId, plane: Plane, candidates: &mut Vec<&'a Hop>) {
-        let next = || self.next(at);
-        let keeps = |hop: &&Hop| {
-            let label = hop.plane;
-            plane.is_none() || label.is_none() || label == plane
-        };
-        // Inner iteration: the next hops come from two lists, and this is most of a hashed route.
-        candidates.clear();
-        next().filter(keeps).for_each(|hop| candidates.push(hop));
-        if candidates.is_empty() {
-            candidates.extend(next());
-        }
+        let bundles = self.network.bundles();
+        self.ends.toward.next_in(bundles, at, plane, candidates);
     }
 
     fn next(&self, at: ClassId) -> impl Iterator<Item = &'a Hop> {
