@@ -66,6 +66,37 @@ def test_a_list_of_ranks_is_checked_although_an_equal_one_was_answered() -> None
             fabric.time_s("all_gather", 4096, ranks=ranks, algorithm="ring")  # type: ignore[arg-type]
 
 
+def test_lists_tuples_and_arrays_of_the_same_ranks_are_one_question() -> None:
+    fabric = FABRIC.degrade({})
+    ranks = list(range(20, 60))
+    others = list(ranks), tuple(ranks), np.array(ranks), [int(str(rank)) for rank in ranks]
+    for same in (ranks, ranks, *others):
+        fabric.time_ps("all_gather", 4096, ranks=same, algorithm="ring")
+    assert (fabric.cache_info().misses, fabric.cache_info().hits) == (1, 5)
+
+
+def test_a_list_that_was_answered_is_read_again_when_it_has_changed() -> None:
+    fabric = FABRIC.degrade({})
+    given: dict[str, Any] = {"collective": "all_gather", "size_bytes": 4096, "algorithm": "ring"}
+    ranks = [1, 2, 3]
+    near = fabric.time_ps(**given, ranks=ranks)
+    ranks[2] = 60
+    far = fabric.time_ps(**given, ranks=ranks)
+    assert far == cm.simulate(FABRIC, **given, ranks=ranks).time_ps
+    assert far != near
+    ranks[0] = True
+    with pytest.raises(cm.ArgumentError, match=r"ranks\[0\]"):
+        fabric.time_ps(**given, ranks=ranks)
+
+
+def test_more_lists_than_are_kept_are_answered_as_well() -> None:
+    fabric = FABRIC.degrade({})
+    lists = [[first, second] for first in range(40) for second in range(40, 55)]
+    times = [fabric.time_ps("send_recv", 4096, ranks=ranks) for ranks in lists]
+    assert times == [fabric.time_ps("send_recv", 4096, ranks=list(ranks)) for ranks in lists]
+    assert times[-1] == cm.simulate(FABRIC, "send_recv", size_bytes=4096, ranks=lists[-1]).time_ps
+
+
 def test_a_fabric_comes_out_of_a_pickle_as_the_one_that_is_there() -> None:
     degraded = FABRIC.degrade({"l2.0.0": 0.5})
     content = pickle.dumps(degraded)

@@ -23,6 +23,8 @@ __all__ = [
     "Certificate",
     "Fabric",
     "Forms",
+    "RankList",
+    "RankLists",
     "Run",
     "Schedule",
     "Session",
@@ -272,6 +274,18 @@ class Run:
     def bottlenecks(self) -> _Columns: ...  # resource, links, rate_Bps, bytes, utilisation
     def explain(self) -> str: ...
     def certificate(self) -> Certificate: ...
+
+# Ranks that a fabric was asked about; equal to itself only.
+@final
+class RankList:
+    @property
+    def ranks(self) -> list[int]: ...
+
+# The one RankList for all lists and tuples of the same ranks; none if an item is no plain integer.
+@final
+class RankLists:
+    def __new__(cls) -> Self: ...
+    def find(self, ranks: object) -> RankList | None: ...
 
 # Flows that join and leave while time goes by; ends are endpoint numbers or names of nodes.
 @final

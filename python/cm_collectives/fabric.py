@@ -76,10 +76,9 @@ class Fabric(Timed):
     __slots__ = (
         "__weakref__",
         "_calibration",
-        "_cases",
         "_frames",
         "_machine",
-        "_memo",
+        "_memory",
         "_recipe",
         "core",
     )
@@ -95,7 +94,7 @@ class Fabric(Timed):
         self._recipe = recipe
         self._machine = queries.Machine(core, calibration)
         self._frames: dict[str, pl.DataFrame] = {}
-        self._cases, self._memo = queries.memory(self._machine)
+        self._memory = queries.memory(self._machine)
 
     @staticmethod
     def preset(name: str, **params: SupportsIndex | str) -> Fabric:
@@ -388,9 +387,8 @@ class Fabric(Timed):
 
     def _frame(self, which: str) -> pl.DataFrame:
         if which not in self._frames:
-            self._frames[which] = (
-                node_frame(self.core) if which == "nodes" else link_frame(self.core)
-            )
+            make = node_frame if which == "nodes" else link_frame
+            self._frames[which] = make(self.core)
         return self._frames[which].clone()
 
     def degrade(self, factors: Mapping[str, float]) -> Fabric:

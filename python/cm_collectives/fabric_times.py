@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .arguments import Ranks, Size
-    from .queries import Cases, Memo
+    from .queries import Memory
 
 PS_PER_S = 1e12
 
@@ -36,8 +36,7 @@ class Timed:
 
     core: _core.Fabric
     _machine: queries.Machine
-    _cases: Cases
-    _memo: Memo
+    _memory: Memory
 
     def time_ps(
         self,
@@ -88,10 +87,12 @@ class Timed:
         >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
         1000000000
         """
-        if isinstance(ranks, list) or hasattr(ranks, "tolist"):
-            ranks = rank_key(ranks, self.core.n_endpoints)
+        memory = self._memory
+        asked: object = ranks
+        if isinstance(ranks, (list, tuple)) or hasattr(ranks, "tolist"):
+            asked = rank_key(memory.lists, ranks, self.core.n_endpoints)
         try:
-            return self._memo(collective, size_bytes, ranks, algorithm, **question)
+            return memory.answers(collective, size_bytes, asked, algorithm, **question)
         except TypeError:
             if are_hashable(size_bytes, *question.values()):
                 raise
@@ -193,7 +194,7 @@ class Timed:
         >>> fabric.cache_info()
         CacheInfo(hits=2, misses=1, maxsize=65536, currsize=1)
         """
-        info = self._memo.cache_info()
+        info = self._memory.answers.cache_info()
         return CacheInfo(info.hits, info.misses, queries.MEMO_SIZE, info.currsize)
 
     def cache_clear(self) -> None:
@@ -206,5 +207,5 @@ class Timed:
         >>> fabric.cache_info().currsize
         0
         """
-        self._memo.cache_clear()
-        self._cases.cache_clear()
+        self._memory.answers.cache_clear()
+        self._memory.cases.cache_clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from . import _core
 from .arguments import endpoints
 from .asked import WITHOUT_SIZE, ask, payload
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from . import _core
     from .asked import Asked, Question
     from .measure.calibration import Calibration
 
@@ -66,14 +66,23 @@ class CacheInfo(NamedTuple):
     currsize: int
 
 
-def memory(machine: Machine) -> tuple[Cases, Memo]:
-    """Return a memory of questions and one of answers, both empty.
+class Memory(NamedTuple):
+    """What a fabric remembers of what it was asked."""
+
+    cases: Cases
+    answers: Memo
+    lists: _core.RankLists
+
+
+def memory(machine: Machine) -> Memory:
+    """Return a memory of questions, one of answers and one of lists of ranks, all empty.
 
     They do not hold the fabric, so that it is freed as soon as nobody needs it.
     """
     # typed: True must not find the answer for 1.
     cases: Cases = lru_cache(CASES_SIZE, typed=True)(partial(open_case, machine.core))
-    return cases, lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, machine, cases))
+    answers = lru_cache(MEMO_SIZE, typed=True)(partial(_time_ps, machine, cases))
+    return Memory(cases, answers, _core.RankLists())
 
 
 # What says more than how many bytes there are, or says it for one size only.
@@ -101,7 +110,7 @@ def open_question(
 ) -> Asked:
     """Return the question that `keywords` ask, at size 0 for all sizes."""
     size_bytes = None if collective == WITHOUT_SIZE else 0
-    given = {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords}
+    given = {"size_bytes": size_bytes, "ranks": listed(ranks), "algorithm": algorithm, **keywords}
     return ask(core.n_endpoints, collective, given)
 
 
@@ -136,7 +145,7 @@ def asked_once_ps(
     **keywords: Any,  # noqa: ANN401
 ) -> int:
     """Return the picoseconds of a question that is not remembered."""
-    given = {"size_bytes": size_bytes, "ranks": ranks, "algorithm": algorithm, **keywords}
+    given = {"size_bytes": size_bytes, "ranks": listed(ranks), "algorithm": algorithm, **keywords}
     asked = ask(machine.core.n_endpoints, collective, given)
     time_ps = asked.run(machine.core).time_ps
     warn_beyond(machine, asked.question, asked.question.payload.volume_bytes or 0)
@@ -153,15 +162,20 @@ def warn_beyond(machine: Machine, question: Question, sizes_bytes: int | NDArray
         reach.warn(used)
 
 
-def rank_key(ranks: Any, n_endpoints: int) -> tuple[int, ...]:  # noqa: ANN401
-    """Return a list or an array of ranks as a key, checked unless it is plain.
+def rank_key(lists: _core.RankLists, ranks: Any, n_endpoints: int) -> object:  # noqa: ANN401
+    """Return what stands for a list, a tuple or an array of ranks as a key, wherever it comes from.
 
-    Plain integers are checked where the key is new; a bool or a NumPy integer among them would be
-    equal to one, so it is found here.
+    Ranks that are plain integers are checked where the question is new. A bool or a NumPy integer
+    among them would be equal to one, so others are checked and made plain here.
     """
-    if isinstance(ranks, list) and set(map(type, ranks)) == {int}:
-        return tuple(ranks)
-    return tuple(endpoints(ranks, n_endpoints))
+    if isinstance(ranks, (list, tuple)) and (known := lists.find(ranks)) is not None:
+        return known
+    return lists.find(endpoints(ranks, n_endpoints))
+
+
+def listed(ranks: object) -> object:
+    """Return ranks as `ask` takes them."""
+    return ranks.ranks if isinstance(ranks, _core.RankList) else ranks
 
 
 def are_hashable(*values: object) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .collectives import Schedule
     from .fabric import Fabric
     from .moe import Moe
+    from .simulate import Placed
 
 
 class Arrival(NamedTuple):
@@ -169,7 +170,8 @@ class Session:
     ) -> int:
         """Add a collective that starts at `t_ps`, now or later; return its id.
 
-        It arrives when its last rank is through. Its schedule is proved to compute it first.
+        It arrives when its last rank is through. Its schedule is proved to compute it first. On a
+        calibrated fabric it takes what the library adds as well, as in `cm.simulate`.
 
         Parameters
         ----------
@@ -197,8 +199,13 @@ class Session:
         VerifyError
             If the schedule does not compute the collective.
         UnsupportedError
-            If no live path joins two ranks, or the fabric is calibrated: a session times the
-            network, and does not add what a library costs.
+            If no live path joins two ranks, or the library of a calibrated fabric has no such
+            collective.
+
+        Warns
+        -----
+        CalibrationWarning
+            If it leaves what the calibration of the fabric has seen.
 
         Examples
         --------
@@ -229,7 +236,18 @@ class Session:
         starts = [time_ps + start for start in where.start_ps]
         integer(max(starts), "t_ps + start_ps", 0, MAX_TIME_PS)
         number = self._core.inject_collective(where.schedule.core, where.endpoints, starts)
+        self._warn_beyond(where)
         return self._tagged(number, tag)
+
+    def _warn_beyond(self, where: Placed) -> None:
+        """Warn where a collective leaves what the calibration of the fabric has seen."""
+        if (calibration := self._fabric.calibration) is None:
+            return
+        from .measure import reach
+
+        schedule = where.schedule
+        asked = reach.Placed(schedule.collective, schedule.algorithm, where.endpoints)
+        reach.warn([reach.Used(self._fabric.core, calibration, asked, schedule.volume_bytes or 0)])
 
     def next_event_ps(self) -> int | None:
         """Return when the first arrival will be as things stand, in ps; None if nothing is there.
@@ -265,6 +283,9 @@ class Session:
         UnsupportedError
             If a change of links on the way leaves something without a path. The session then stands
             at the time of the change, without it.
+        KeyboardInterrupt
+            After Ctrl-C, within 0.2 s. The session then stands at the time that it has reached,
+            `now_ps`; the next call tells what had arrived by then.
 
         Examples
         --------

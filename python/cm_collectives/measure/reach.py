@@ -26,12 +26,20 @@ if TYPE_CHECKING:
 _PACKAGE = __name__.partition(".")[0]
 
 
+class Placed(NamedTuple):
+    """A schedule on its endpoints: what of a question a calibration looks at."""
+
+    collective: str
+    algorithm: str
+    endpoints: list[int]
+
+
 class Used(NamedTuple):
     """A question that a calibrated fabric has answered."""
 
     core: _core.Fabric
     calibration: Calibration
-    question: Question
+    question: Question | Placed
     size_bytes: int
 
 

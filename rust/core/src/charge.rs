@@ -5,6 +5,8 @@
 //! the network carries them: the slower of the two counts, so that a calibration fitted in one idle
 //! switch domain meets congestion, failed links and far away ranks by itself.
 
+use std::collections::BTreeMap;
+
 use crate::algorithms;
 use crate::collective::{self, Collective, Payload, Problem};
 use crate::cost::{Form, Moe, Operation, Regime, Shape, Term, TermKind};
@@ -42,6 +44,23 @@ pub struct Traffic<'a> {
     pub n_steps: u32,
     /// Bytes that a rank sends, on average.
     pub sent_bytes: f64,
+}
+
+impl<'a> Traffic<'a> {
+    /// That of a schedule of which each transfer stands for so many alike.
+    pub fn new(
+        schedule: &Schedule,
+        copies: u32,
+        outline: Outline<'a>,
+        endpoints: &'a [u32],
+    ) -> Self {
+        Self {
+            outline,
+            endpoints,
+            n_steps: schedule.n_steps(),
+            sent_bytes: sent_bytes(schedule, outline.sizes, copies) / f64::from(outline.n_ranks),
+        }
+    }
 }
 
 impl Charge {
@@ -111,9 +130,25 @@ impl Charge {
     /// When the collective is through, if its last rank enters at `start_ps` and the network alone
     /// were through at `network_ps`.
     pub fn finish_ps(&self, start_ps: u64, network_ps: u64) -> u128 {
-        let transfer_ps = u128::from(start_ps) + u128::from(self.kind_ps(TermKind::Transfer));
-        let network_ps = network_ps.saturating_sub(self.covered_ps);
-        transfer_ps.max(network_ps.into()) + u128::from(self.kind_ps(TermKind::Endpoint))
+        let after_network_ps = u128::from(network_ps) + u128::from(self.lag_ps());
+        after_network_ps.max(self.earliest_ps(start_ps))
+    }
+
+    /// How much later than the network a collective is through at least: the endpoint's terms, but
+    /// for the latency that they speak for.
+    pub fn lag_ps(&self) -> u64 {
+        self.kind_ps(TermKind::Endpoint)
+            .saturating_sub(self.covered_ps)
+    }
+
+    /// When a collective is through whose last rank enters at `start_ps`, however fast the network.
+    pub fn earliest_ps(&self, start_ps: u64) -> u128 {
+        let kinds = [TermKind::Transfer, TermKind::Endpoint];
+        u128::from(start_ps)
+            + kinds
+                .map(|kind| u128::from(self.kind_ps(kind)))
+                .iter()
+                .sum::<u128>()
     }
 }
 
@@ -226,14 +261,20 @@ pub fn library_form(
     Ok((ruling, form))
 }
 
-/// Bytes that the transfers of a schedule carry to other ranks, if chunks have these sizes.
-pub fn sent_bytes(schedule: &Schedule, sizes: &ChunkSizes) -> f64 {
+/// Bytes that the transfers of a schedule carry to other ranks, each so many times, if chunks have
+/// these sizes. It is rounded once per denominator, so that it does not matter whether a schedule is
+/// written out.
+fn sent_bytes(schedule: &Schedule, sizes: &ChunkSizes, copies: u32) -> f64 {
+    let mut numerators: BTreeMap<u64, u128> = BTreeMap::new();
     let others = (0..schedule.len()).filter(|&transfer| schedule.op()[transfer] != Op::Local);
-    let sizes = others.map(|transfer| {
+    for transfer in others {
         let (numerator, denominator) = sizes.size_of(schedule.chunks()[transfer]);
-        numerator as f64 / denominator as f64
-    });
-    sizes.sum()
+        *numerators.entry(denominator).or_default() += numerator * u128::from(copies);
+    }
+    let parts = numerators.iter();
+    parts
+        .map(|(&denominator, &numerator)| numerator as f64 / denominator as f64)
+        .sum()
 }
 
 /// The size in the sense of nccl-tests; of an all-to-all with counts the most that one rank sends.

@@ -5,7 +5,6 @@ use cm_core::engine::fluid::EngineError;
 use cm_core::error::Error;
 use cm_core::fabric::FabricError;
 use cm_core::fabric::routing::RoutingError;
-use cm_core::session::SessionError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 
@@ -42,7 +41,6 @@ const fn class_of(error: &Error) -> Class {
         | Error::CutOff { .. }
         | Error::BracketOfChanges
         | Error::NotInLibrary { .. }
-        | Error::Session(SessionError::Calibrated { .. })
         | Error::Routing(
             RoutingError::Unreachable { .. }
             | RoutingError::FailedLink { .. }

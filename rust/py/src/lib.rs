@@ -17,6 +17,7 @@ mod fabric_columns;
 mod flows;
 mod interrupt;
 mod many_jobs;
+mod ranks;
 mod registry;
 mod rules;
 mod schedule;
@@ -40,6 +41,8 @@ mod _core {
     use super::fabric::PyFabric;
     #[pymodule_export]
     use super::flows::simulate_flows;
+    #[pymodule_export]
+    use super::ranks::{PyRankList, PyRankLists};
     #[pymodule_export]
     use super::registry::{
         algorithm_columns, build_info, busbw_factor, collectives, preset_columns, routings,

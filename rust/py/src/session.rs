@@ -1,34 +1,67 @@
 //! `Session`: flows that join and leave while time goes by.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cm_core::engine::fluid::EngineError;
 use cm_core::error::Error;
 use cm_core::fabric::LinkChange;
 use cm_core::fabric::routing::{RoutingOptions, resolve_via};
-use cm_core::session::Session;
+use cm_core::session::{Session, Stop};
 use pyo3::prelude::*;
 
 use crate::error::{argument, raise};
 use crate::fabric::PyFabric;
 use crate::flows::End;
+use crate::interrupt::interruptible;
 use crate::schedule::PySchedule;
+
+/// Flows looked at, event by event, after which a call goes on where Ctrl-C ends it. One costs well
+/// under a microsecond, and to go on there some fifty.
+const SHORT: usize = 100_000;
 
 /// One session; calls from several threads follow one another.
 #[pyclass(frozen, name = "Session", module = "cm_collectives._core")]
 pub(crate) struct PySession {
-    session: Mutex<Session>,
+    session: Arc<Mutex<Session>>,
+}
+
+/// Nobody waits for the GIL while holding the session.
+fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PySession {
     fn own(session: Session) -> Self {
         Self {
-            session: Mutex::new(session),
+            session: Arc::new(Mutex::new(session)),
         }
     }
 
-    /// Nobody waits for the GIL while holding the session.
     fn lock(&self) -> MutexGuard<'_, Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.session)
+    }
+
+    /// Lets time go by on this thread, or, where that takes long, on one that Ctrl-C stops.
+    fn pass<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        call: impl Fn(&mut Session, Stop<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> PyResult<T> {
+        let mut n_looked_at = 0;
+        let mut is_long = |n_flows: usize| {
+            n_looked_at += n_flows;
+            n_looked_at > SHORT
+        };
+        match py.detach(|| call(&mut self.lock(), &mut is_long)) {
+            Err(Error::Engine(EngineError::Interrupted)) => {}
+            done => return done.map_err(|error| raise(py, error)),
+        }
+        let session = self.session.clone();
+        let work = move |cancel: &AtomicBool| {
+            call(&mut lock(&session), &mut |_| cancel.load(Ordering::Relaxed))
+        };
+        interruptible(py, work, None)?.map_err(|error| raise(py, error))
     }
 }
 
@@ -108,14 +141,14 @@ impl PySession {
     }
 
     fn next_event_ps(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        let next = py.detach(|| self.lock().next_event_ps());
-        next.map_err(|error| raise(py, error))
+        self.pass(py, Session::next_event_ps_unless)
     }
 
     /// Pairs (id, time in ps), by time and id.
     fn advance_to(&self, py: Python<'_>, t_ps: u64) -> PyResult<Vec<(u64, u64)>> {
-        let arrived = py.detach(|| self.lock().advance_to(t_ps));
-        arrived.map_err(|error| raise(py, error))
+        self.pass(py, move |session, stop| {
+            session.advance_to_unless(t_ps, stop)
+        })
     }
 
     fn fork(&self, py: Python<'_>) -> Self {

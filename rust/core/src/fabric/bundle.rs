@@ -100,6 +100,14 @@ impl Bundles {
         Self::from_classes(fabric, class_of, &attributes(fabric))
     }
 
+    /// These bundles of a calibrated fabric on its wires, whose links have other latencies: flows and
+    /// collectives share the same resources.
+    #[must_use]
+    pub fn on_wires(&self, fabric: &Fabric) -> Self {
+        let class_of = self.class_of.iter().map(|class| class.0).collect();
+        Self::from_classes(fabric.wires(), class_of, &attributes(fabric))
+    }
+
     fn from_classes(fabric: &Fabric, class_of: Vec<u32>, attributes: &[u32]) -> Self {
         let n_classes = class_of.iter().max().map_or(0, |max| *max as usize + 1);
         let members = grouped(n_classes, &class_of, NodeId::from_index);

@@ -52,9 +52,9 @@ pub(super) enum Engine {
 macro_rules! at_rung {
     ($engine:expr, $online:ident => $body:expr) => {
         match $engine {
-            Engine::Pair($online) => $body,
-            Engine::Extended($online) => $body,
-            Engine::Rational($online) => $body,
+            $crate::session::engine::Engine::Pair($online) => $body,
+            $crate::session::engine::Engine::Extended($online) => $body,
+            $crate::session::engine::Engine::Rational($online) => $body,
         }
     };
 }

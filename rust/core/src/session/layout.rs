@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::engine::online::{Course, Graph, Path, Wires};
+use crate::engine::online::{Course, Graph, Path, Tail, Wires};
 use crate::error::Error;
 use crate::fabric::routing::{Network, Route, Routing, pinned};
 use crate::fabric::{Bundles, Fabric};
@@ -39,6 +39,8 @@ pub(super) struct Collective {
     pub(super) starts_ps: Vec<u64>,
     /// How many flows of each of its pairs there were before.
     pub(super) before: Occurrences,
+    /// What its library adds.
+    pub(super) tail: Tail,
 }
 
 /// A fabric at one time, and what is known of the ways through it.
@@ -51,6 +53,15 @@ pub(super) struct Layout {
     pub(super) wires: Wires,
     resource_of: FxHashMap<Resource, u32>,
     path_of: FxHashMap<(NodeId, NodeId), Arc<Path>>,
+    /// What collectives run on where the fabric is calibrated, once one does.
+    bare: Option<Bare>,
+}
+
+/// A calibrated fabric without what its calibration speaks for, on the same resources.
+#[derive(Debug, Clone)]
+struct Bare {
+    fabric: Arc<Fabric>,
+    bundles: Arc<Bundles>,
 }
 
 impl Layout {
@@ -66,6 +77,7 @@ impl Layout {
             wires: Wires::default(),
             resource_of: FxHashMap::default(),
             path_of: FxHashMap::default(),
+            bare: None,
         }
     }
 
@@ -79,6 +91,7 @@ impl Layout {
             wires: self.wires.clone(),
             resource_of: self.resource_of.clone(),
             path_of: self.path_of.clone(),
+            bare: self.bare.clone(),
         }
     }
 
@@ -154,22 +167,20 @@ impl Layout {
 
     /// The operations of a collective, as a batch run has them.
     fn graph(&mut self, collective: &Collective) -> Result<Graph, Error> {
-        let fabric = self.fabric.clone();
-        let network = Network::with_bundles(&fabric, self.bundles(&fabric));
+        let bare = self.bare();
+        let whole = self.fabric.clone();
+        let (fabric, bundles) = match &bare {
+            Some(bare) => (&bare.fabric, &*bare.bundles),
+            None => (&whole, self.bundles(&whole)),
+        };
+        let network = Network::with_bundles(fabric, bundles);
         let job = Job {
             schedule: &collective.schedule,
             nodes: &collective.nodes,
             starts_ps: &collective.starts_ps,
         };
         let before = collective.before.clone();
-        let placed = place_after(
-            &fabric,
-            &network,
-            &*self.routing,
-            Sync::None,
-            &[job],
-            before,
-        )?;
+        let placed = place_after(fabric, &network, &*self.routing, Sync::None, &[job], before)?;
         let workload = placed.workload;
         let mut resources = Vec::with_capacity(placed.resources.len());
         for (index, &resource) in placed.resources.iter().enumerate() {
@@ -187,6 +198,16 @@ impl Layout {
             });
             paths.push(Arc::new(self.wires.path(shares.collect(), latency_ps)?));
         }
-        Ok(Graph::new(workload, paths))
+        Ok(Graph::new(workload, paths, collective.tail))
+    }
+
+    fn bare(&mut self) -> Option<Bare> {
+        self.fabric.calibration()?;
+        let bare = self.bare.take().unwrap_or_else(|| Bare {
+            fabric: self.fabric.wires().clone(),
+            bundles: Arc::new(self.bundles(&self.fabric).on_wires(&self.fabric)),
+        });
+        self.bare = Some(bare.clone());
+        Some(bare)
     }
 }

@@ -20,7 +20,7 @@ pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
-pub use plan::{algorithms_for, check, lookup, n_chunks, schedule, variants};
+pub use plan::{algorithms_for, check, excerpt, lookup, n_chunks, schedule, variants};
 
 pub use tokens::Slots;
 

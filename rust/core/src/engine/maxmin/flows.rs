@@ -235,15 +235,6 @@ impl<'w> Flows<'w> {
         self.routes.of(slot, route, self.stride)
     }
 
-    /// The resources that a flow of a workload crosses, for as long as the workload lives.
-    #[inline]
-    pub(super) fn route(&self, slot: u32) -> &'w [Incidence] {
-        match self.routes {
-            Routes::Listed(routes) => routes.row(self.slots[slot as usize].route as usize),
-            Routes::Own(_) => unreachable!("repair by levels is for workloads"),
-        }
-    }
-
     /// The flows that cross a resource.
     pub(super) fn members(&self, resource: u32) -> &[Member] {
         &self.members[resource as usize]

@@ -82,15 +82,15 @@ impl<'w, N: Number> MaxMin<'w, N> {
         }
     }
 
-    /// No flows on no resources: [`Self::add_resource`] adds some at any time, flows bring their routes
-    /// along, and repair is by flows.
-    pub fn open() -> Self {
+    /// No flows on no resources: [`Self::add_resource`] adds some at any time, and flows bring their
+    /// routes along.
+    pub fn open(method: Method) -> Self {
         Self {
             workload: None,
             all: Allocation::open(),
             local: Local::new(0),
             levels: None,
-            method: Method::Flows,
+            method,
             n_changed: 0,
             n_refilled: 0,
             recent: 0,
@@ -103,6 +103,9 @@ impl<'w, N: Number> MaxMin<'w, N> {
     pub fn add_resource(&mut self, capacity: u128) {
         self.all.add_resource(capacity);
         self.local.add_resource();
+        if let Some(levels) = &mut self.levels {
+            levels.add_resource(&N::from_int(capacity));
+        }
     }
 
     /// Multiplies the capacity of a resource, which then is `capacity`, and all weights on it. No
@@ -111,6 +114,9 @@ impl<'w, N: Number> MaxMin<'w, N> {
         self.all.capacities[resource as usize] = N::from_int(capacity);
         self.all.flows.rescale(resource, factor);
         self.local.rescale(resource, factor);
+        if let Some(levels) = &mut self.levels {
+            levels.rescale(resource, factor, &self.all.capacities[resource as usize]);
+        }
     }
 
     /// What holds a flow back.
@@ -162,7 +168,10 @@ impl<'w, N: Number> MaxMin<'w, N> {
     /// Adds a flow with a route of its own, likewise; for an open solver.
     pub fn enter_own(&mut self, op: u32, route: &[Incidence]) -> u32 {
         let slot = self.all.flows.enter_own(op, route);
-        self.local.enter(slot);
+        match &mut self.levels {
+            Some(levels) => levels.enter(slot),
+            None => self.local.enter(slot),
+        }
         self.n_changed += 1;
         slot
     }
@@ -195,10 +204,8 @@ impl<'w, N: Number> MaxMin<'w, N> {
             self.n_refilled += extra;
             self.recent += extra;
             self.recent -= self.recent / WINDOW;
-            if let Some(workload) = self.workload
-                && self.is_dense(workload)
-            {
-                self.switch(workload);
+            if self.is_dense() {
+                self.switch();
             }
         }
         self.n_changed = 0;
@@ -206,29 +213,39 @@ impl<'w, N: Number> MaxMin<'w, N> {
 
     /// Whether repair by levels pays: it will if work goes on as in the last events, and by now the
     /// repairs have cost as much as it costs to switch, about one visit to each operation.
-    fn is_dense(&self, workload: &Workload) -> bool {
+    fn is_dense(&self) -> bool {
         match self.method {
             Method::Flows => false,
             Method::Levels => true,
             Method::Auto => {
-                self.recent > DENSE * WINDOW && self.n_refilled > workload.n_ops() as u64
+                let n_ops = (self.workload).map_or(self.all.flows.active().len(), Workload::n_ops);
+                self.recent > DENSE * WINDOW && self.n_refilled > n_ops as u64
             }
         }
     }
 
-    fn switch(&mut self, workload: &Workload) {
+    fn switch(&mut self) {
+        match self.workload {
+            Some(workload) => match self.plan(workload) {
+                Some(plan) => self.switch_to(Levels::new(&self.all, plan)),
+                None => self.method = Method::Flows,
+            },
+            None => self.switch_to(Levels::open(&self.all)),
+        }
+    }
+
+    /// What repair by levels needs, if that may be had.
+    fn plan(&self, workload: &Workload) -> Option<Plan> {
         let ops = 0..workload.n_ops();
         let n_incidences: usize = ops.map(|op| workload.route(op).len()).sum();
         let budget = LEVELS_BYTES_PER_INCIDENCE * n_incidences as u64;
         let fits = |plan: &Plan| self.method == Method::Levels || plan.n_bytes() <= budget;
-        let plan = Plan::new(workload).filter(fits);
-        if let Some(plan) = plan {
-            let mut levels = Box::new(Levels::new(&self.all, plan));
-            levels.adopt(&mut self.all, &mut self.touched, &mut self.moves);
-            self.levels = Some(levels);
-        } else {
-            self.method = Method::Flows;
-        }
+        Plan::new(workload).filter(fits)
+    }
+
+    fn switch_to(&mut self, mut levels: Levels<N>) {
+        levels.adopt(&mut self.all, &mut self.touched, &mut self.moves);
+        self.levels = Some(Box::new(levels));
     }
 
     /// The resources whose level or held flows the last repair may have changed, in a fixed order.

@@ -164,6 +164,9 @@ impl Number for Extended {
     }
 
     fn mul_int(&self, factor: u64) -> Self {
+        if factor == 1 {
+            return *self;
+        }
         self.mul(&Self::from_int(factor.into()))
     }
 

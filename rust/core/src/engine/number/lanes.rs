@@ -18,6 +18,8 @@ pub trait Lanes<N>: Clone + std::fmt::Debug + Send + Sync {
     type Sum: Default;
     /// `n_chunks * 64` zeros.
     fn new(n_chunks: usize) -> Self;
+    /// Adds a chunk of zeros.
+    fn grow(&mut self);
     /// The number in a lane.
     fn get(&self, lane: usize) -> N;
     /// Changes the number in a lane.
@@ -46,6 +48,10 @@ impl<N: Number> Lanes<N> for Plain<N> {
 
     fn new(n_chunks: usize) -> Self {
         Self(vec![N::zero(); n_chunks * CHUNK])
+    }
+
+    fn grow(&mut self) {
+        self.0.resize(self.0.len() + CHUNK, N::zero());
     }
 
     fn get(&self, lane: usize) -> N {
@@ -107,6 +113,13 @@ impl Lanes<Pair> for PairLanes {
             high: vec![[0; CHUNK]; n_chunks],
             errors: vec![0.0; n_chunks * CHUNK],
         }
+    }
+
+    fn grow(&mut self) {
+        self.values.push([0.0; CHUNK]);
+        self.low.push([0; CHUNK]);
+        self.high.push([0; CHUNK]);
+        self.errors.resize(self.errors.len() + CHUNK, 0.0);
     }
 
     fn get(&self, lane: usize) -> Pair {

@@ -7,6 +7,22 @@ use crate::csr::Csr;
 use crate::engine::number::{Ambiguity, Number};
 use crate::engine::workload::{PS_PER_S, Workload};
 
+/// What follows the arrival of a graph's last byte before it counts as arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// For how long.
+    pub lag_ps: u64,
+    /// It does not before this time.
+    pub not_before_ps: u64,
+}
+
+impl Tail {
+    /// When a graph counts as arrived whose last byte arrives at a time.
+    pub fn end_ps(&self, last_ps: i128) -> i128 {
+        (last_ps + i128::from(self.lag_ps)).max(self.not_before_ps.into())
+    }
+}
+
 /// Operations with edges between them.
 #[derive(Debug)]
 pub struct Graph {
@@ -17,6 +33,7 @@ pub struct Graph {
     order_successors: Csr<u32>,
     n_pending: Vec<u32>,
     least_latency_ps: u64,
+    tail: Tail,
 }
 
 impl Graph {
@@ -24,7 +41,7 @@ impl Graph {
     ///
     /// # Panics
     /// If there is not one path per route.
-    pub fn new(workload: Workload, paths: Vec<Arc<Path>>) -> Self {
+    pub fn new(workload: Workload, paths: Vec<Arc<Path>>, tail: Tail) -> Self {
         assert_eq!(paths.len(), workload.latencies_ps.len(), "a path per route");
         let n = workload.n_ops();
         let n_preds = |op| workload.depends_on.row(op).len() + workload.follows.row(op).len();
@@ -37,12 +54,18 @@ impl Graph {
             least_latency_ps: latencies.min().unwrap_or(0),
             paths,
             workload,
+            tail,
         }
     }
 
     /// How many operations there are.
     pub fn n_ops(&self) -> usize {
         self.workload.n_ops()
+    }
+
+    /// What follows its last byte.
+    pub fn tail(&self) -> Tail {
+        self.tail
     }
 
     fn path(&self, op: u32) -> &Path {
@@ -96,6 +119,10 @@ impl<N: Number> Run<N> {
 
     pub(super) fn path(&self, op: u32) -> &Path {
         self.graph.path(op)
+    }
+
+    pub(super) fn tail(&self) -> Tail {
+        self.graph.tail
     }
 
     pub(super) fn work(&self, op: u32) -> &N {

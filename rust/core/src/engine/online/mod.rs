@@ -4,18 +4,19 @@
 //! beforehand. Those that are served are forgotten, so memory follows what is under way.
 
 mod graph;
+mod latency;
 mod tasks;
 mod wires;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use self::graph::Graph;
+pub use self::graph::{Graph, Tail};
 pub use self::tasks::Course;
 use self::tasks::Tasks;
 pub use self::wires::{Path, Wires};
 use super::fluid::Net;
-use super::maxmin::MaxMin;
+use super::maxmin::{MaxMin, Method};
 use super::number::{Number, Relation};
 
 /// A task that was served: when its last byte arrives.
@@ -51,7 +52,7 @@ pub struct Online<N: Number> {
 impl<N: Number> Default for Online<N> {
     fn default() -> Self {
         Self {
-            net: Net::new(MaxMin::open(), 0),
+            net: Net::new(MaxMin::open(Method::Auto), 0),
             tasks: Tasks::default(),
             n_edits: 0,
             last: N::zero(),
@@ -109,7 +110,7 @@ impl<N: Number> Online<N> {
     /// that the engine has reached.
     pub fn rewire(&mut self, wires: &Wires, courses: &BTreeMap<u64, Course>, now_ps: u64) {
         let now = N::from_int(now_ps.into());
-        let mut old = std::mem::replace(&mut self.net, Net::new(MaxMin::open(), 0));
+        let mut old = std::mem::replace(&mut self.net, Net::new(MaxMin::open(Method::Auto), 0));
         *self.net.solver.ambiguity() = *old.solver.ambiguity();
         self.tasks.scales.clear();
         self.n_edits = 0;
@@ -118,16 +119,28 @@ impl<N: Number> Online<N> {
         self.net.settle(&mut self.tasks, &now);
     }
 
-    /// Lets everything happen up to and with a time.
-    pub fn advance_to(&mut self, time_ps: u64) {
-        let end = N::from_int(time_ps.into());
+    /// Lets everything happen up to and with a time. `stop` is asked after each event, with the number
+    /// of flows under way, whether that was enough; the time that has been reached.
+    pub fn advance_to(&mut self, time_ps: u64, stop: &mut dyn FnMut(usize) -> bool) -> u64 {
+        let mut reached_ps = time_ps;
+        let mut end = N::from_int(time_ps.into());
         while let Some(next) = self.net.look(&self.tasks, None) {
             if self.net.solver.ambiguity().less(&end, &next) {
                 self.net.put_back();
-                return;
+                break;
             }
             self.step(next);
+            if reached_ps == time_ps && stop(self.n_flows()) {
+                // What else happens within the same picosecond belongs to it.
+                reached_ps = time_ps.min(self.last.upper().ceil() as u64);
+                end = N::from_int(reached_ps.into());
+            }
         }
+        reached_ps
+    }
+
+    fn n_flows(&self) -> usize {
+        self.net.solver.active().len()
     }
 
     fn step(&mut self, next: N) {
@@ -197,9 +210,13 @@ impl<N: Number> Online<N> {
         Foresight::Open
     }
 
-    /// Lets things happen until the first arrival is known, and says when it is. The arrivals wait to
-    /// be taken.
-    pub fn run_to_arrival(&mut self, mut known: Option<i128>) -> Option<i128> {
+    /// Lets things happen until the first arrival is known, and says when it is; none if `stop` says
+    /// after an event that it was enough. The arrivals wait to be taken.
+    pub fn run_to_arrival(
+        &mut self,
+        mut known: Option<i128>,
+        stop: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<Option<i128>> {
         while let Some(next) = self.net.look(&self.tasks, None) {
             let least_ps = self.tasks.least_latency_ps();
             let earliest = next.add(&N::from_int(least_ps.into()));
@@ -211,8 +228,11 @@ impl<N: Number> Online<N> {
             self.step(next);
             let arrived = self.tasks.arrivals[n_before..].iter();
             known = arrived.map(|arrival| arrival.time_ps).chain(known).min();
+            if stop(self.n_flows()) {
+                return None;
+            }
         }
-        known
+        Some(known)
     }
 
     fn is_by(&mut self, known: Option<i128>, time: &N) -> bool {

@@ -3,13 +3,14 @@
 //! A task is one flow, or a graph of operations. Operations that are queued or being served have a
 //! place, which the solver takes for their number.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::Arrival;
-use super::graph::{Graph, Run};
+use super::graph::{Graph, Run, Tail};
+use super::latency::{ByLatency, UNKNOWN_PS};
 use super::wires::Path;
 use crate::engine::fluid::{Net, Program};
 use crate::engine::number::Number;
@@ -56,6 +57,14 @@ impl<N: Number> Task<N> {
         }
     }
 
+    /// What follows its last byte.
+    fn tail(&self) -> Tail {
+        match &self.what {
+            What::Flow { .. } => Tail::default(),
+            What::Graph(run) => run.tail(),
+        }
+    }
+
     /// It does not arrive sooner than this after its last service.
     fn latency_ps(&self) -> u64 {
         match &self.what {
@@ -95,8 +104,7 @@ pub(super) struct Tasks<N> {
     places: Vec<Place<N>>,
     free_places: Vec<u32>,
     n_cancelled: usize,
-    /// The tasks of each latency.
-    of_latency: BTreeMap<u64, BTreeSet<u32>>,
+    by_latency: ByLatency,
     /// Scale of each resource's row, as far as the net knows.
     pub(super) scales: Vec<u64>,
     /// The route that enters next.
@@ -117,7 +125,7 @@ impl<N> Default for Tasks<N> {
             places: Vec::new(),
             free_places: Vec::new(),
             n_cancelled: 0,
-            of_latency: BTreeMap::new(),
+            by_latency: ByLatency::default(),
             scales: Vec::new(),
             row: Vec::new(),
             released: Vec::new(),
@@ -128,10 +136,7 @@ impl<N> Default for Tasks<N> {
 }
 
 /// Covers the roundings of a few sums and quotients of doubles.
-const SLACK: f64 = 4e-15;
-
-/// Tasks above which [`Tasks::comes_first`] gives up: then running ahead costs no more.
-const LOOK_AT_MOST: usize = 256;
+pub(super) const SLACK: f64 = 4e-15;
 
 const UNDER_WAY: &str = "a task stays until its last operation is served";
 
@@ -145,14 +150,11 @@ impl<N: Number> Tasks<N> {
         size_bytes: u64,
         ready: N,
     ) {
-        let task = self.take_up(Task {
-            id,
-            what: What::Flow {
-                path,
-                work: N::from_int(u128::from(size_bytes) * PS_PER_S),
-                place: 0,
-            },
-        });
+        let work = N::from_int(u128::from(size_bytes) * PS_PER_S);
+        let not_before_ps = path.arrives_after(ready.lower(), work.lower());
+        let place = 0;
+        let what = What::Flow { path, work, place };
+        let task = self.take_up(Task { id, what }, not_before_ps);
         let at = self.queue(net, task, 0, ready);
         if let Some(Task {
             what: What::Flow { place, .. },
@@ -170,16 +172,14 @@ impl<N: Number> Tasks<N> {
             .sources()
             .map(|op| (op, run.ready[op as usize].clone()))
             .collect();
-        let task = self.take_up(Task {
-            id,
-            what: What::Graph(run),
-        });
+        let what = What::Graph(run);
+        let task = self.take_up(Task { id, what }, UNKNOWN_PS);
         for (op, ready) in sources {
             self.queue(net, task, op, ready);
         }
     }
 
-    fn take_up(&mut self, task: Task<N>) -> u32 {
+    fn take_up(&mut self, task: Task<N>, not_before_ps: f64) -> u32 {
         let (id, latency_ps) = (task.id, task.latency_ps());
         let slot = if let Some(slot) = self.free_slots.pop() {
             self.under_way[slot as usize] = Some(task);
@@ -189,7 +189,7 @@ impl<N: Number> Tasks<N> {
             self.under_way.len() as u32 - 1
         };
         self.task_of.insert(id, slot);
-        self.of_latency.entry(latency_ps).or_default().insert(slot);
+        self.by_latency.insert(latency_ps, slot, not_before_ps);
         slot
     }
 
@@ -220,7 +220,7 @@ impl<N: Number> Tasks<N> {
         };
         let task = self.under_way[slot as usize].take().expect(UNDER_WAY);
         self.free_slots.push(slot);
-        self.discount(slot, task.latency_ps());
+        self.by_latency.remove(task.latency_ps(), slot);
         let places = match task.what {
             What::Flow { place, .. } => place..place + 1,
             What::Graph(_) => 0..self.places.len() as u32,
@@ -276,7 +276,7 @@ impl<N: Number> Tasks<N> {
 
     /// No task arrives sooner than this after its last service.
     pub(super) fn least_latency_ps(&self) -> u64 {
-        self.of_latency.keys().next().copied().unwrap_or(0)
+        self.by_latency.least_ps().unwrap_or(0)
     }
 
     /// How soon the flow at a place arrives after its service; none of an operation among others.
@@ -290,35 +290,21 @@ impl<N: Number> Tasks<N> {
 
     /// Whether it is plain that no task arrives before a flow that is the next to be served, at `now`,
     /// and has this latency: even alone on their links those of less latency would come later.
-    pub(super) fn comes_first(&self, net: &Net<'_, N>, latency_ps: u64, now: &N) -> bool {
-        let arrives = (now.upper() + latency_ps as f64) * (1.0 + SLACK);
-        let sooner = self.of_latency.range(..latency_ps);
-        let mut sooner =
-            sooner.flat_map(|(latency_ps, slots)| slots.iter().map(move |slot| (latency_ps, slot)));
-        let looked_at = sooner.by_ref().take(LOOK_AT_MOST);
-        let are_later = looked_at.into_iter().all(|(&latency_ps, &slot)| {
-            let task = self.under_way[slot as usize].as_ref().expect(UNDER_WAY);
+    pub(super) fn comes_first(&mut self, net: &Net<'_, N>, latency_ps: u64, now: &N) -> bool {
+        let arrives_ps = (now.upper() + latency_ps as f64) * (1.0 + SLACK);
+        let (under_way, places) = (&self.under_way, &self.places);
+        let bound = |slot: u32| {
+            let task = under_way[slot as usize].as_ref().expect(UNDER_WAY);
             let What::Flow { path, work, place } = &task.what else {
-                return false;
+                return None;
             };
-            let op = &self.places[*place as usize];
-            let (begin, left) = match op.state {
-                State::Entered(slot) => (now.lower(), net.least_left(slot, now)),
-                _ => (op.ready.lower(), work.lower()),
-            };
-            let earliest = begin + left / path.most_bps + latency_ps as f64;
-            earliest * (1.0 - SLACK) > arrives
-        });
-        are_later && sooner.next().is_none()
-    }
-
-    fn discount(&mut self, slot: u32, latency_ps: u64) {
-        if let Some(slots) = self.of_latency.get_mut(&latency_ps) {
-            slots.remove(&slot);
-            if slots.is_empty() {
-                self.of_latency.remove(&latency_ps);
-            }
-        }
+            let op = &places[*place as usize];
+            Some(match op.state {
+                State::Entered(slot) => path.arrives_after(now.lower(), net.least_left(slot, now)),
+                _ => path.arrives_after(op.ready.lower(), work.lower()),
+            })
+        };
+        (self.by_latency).all_arrive_after(arrives_ps, latency_ps, bound)
     }
 
     pub(super) fn round(&mut self, time: &N) -> i128 {
@@ -341,14 +327,13 @@ impl<N: Number> Tasks<N> {
                 continue;
             };
             let mut task = self.under_way[slot as usize].take().expect(UNDER_WAY);
-            self.discount(slot, task.latency_ps());
+            self.by_latency.remove(task.latency_ps(), slot);
             match (&mut task.what, course) {
                 (What::Flow { path, .. }, Course::Flow(new)) => *path = new.clone(),
                 (What::Graph(run), Course::Graph(new)) => run.graph = new.clone(),
                 _ => unreachable!("a task keeps its kind"),
             }
-            let of_latency = self.of_latency.entry(task.latency_ps()).or_default();
-            of_latency.insert(slot);
+            (self.by_latency).insert(task.latency_ps(), slot, UNKNOWN_PS);
             self.under_way[slot as usize] = Some(task);
         }
         for place in 0..self.places.len() as u32 {
@@ -389,11 +374,12 @@ impl<N: Number> Tasks<N> {
             }
         };
         if let Some(arrived) = arrived {
-            let (id, time_ps) = (task.id, self.round(&arrived));
+            let id = task.id;
+            let time_ps = task.tail().end_ps(self.round(&arrived));
             self.arrivals.push(Arrival { time_ps, id });
             self.task_of.remove(&id);
             self.free_slots.push(slot);
-            self.discount(slot, task.latency_ps());
+            self.by_latency.remove(task.latency_ps(), slot);
         } else {
             self.under_way[slot as usize] = Some(task);
         }

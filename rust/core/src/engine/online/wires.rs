@@ -1,5 +1,6 @@
 //! Resources and paths, at no rung of the number ladder in particular.
 
+use super::tasks::SLACK;
 use crate::engine::workload::{Incidence, MAX_SCALE, WorkloadError};
 
 /// A way through the resources.
@@ -10,13 +11,19 @@ pub struct Path {
     /// From the last byte's service to its arrival.
     pub(super) latency_ps: u64,
     /// No flow is served faster, up to rounding.
-    pub(super) most_bps: f64,
+    most_bps: f64,
 }
 
 impl Path {
     /// Whether it loads nothing.
     pub(super) fn is_free(&self) -> bool {
         self.shares.is_empty()
+    }
+
+    /// A lower bound of when a flow arrives that has so much work left at a time, whatever else is
+    /// under way: when it would alone.
+    pub(super) fn arrives_after(&self, time_ps: f64, work: f64) -> f64 {
+        (time_ps + work / self.most_bps + self.latency_ps as f64) * (1.0 - SLACK)
     }
 
     /// The weight on each resource, at the scales of the resources' rows.

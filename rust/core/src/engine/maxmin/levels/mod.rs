@@ -19,8 +19,10 @@
 //! capacity. The distributed ancestor is B-Neck (Mozo, Lopez-Presa, Fernandez Anta, "B-Neck: a
 //! distributed and quiescent max-min fair algorithm", NCA 2011, doi 10.1109/NCA.2011.78).
 
+mod dense;
 mod regroup;
 mod setup;
+mod sparse;
 mod vectors;
 mod weights;
 
@@ -32,7 +34,7 @@ use std::collections::BinaryHeap;
 use self::weights::Weights;
 use super::allocation::{Allocation, Move};
 use super::flows::NONE;
-use crate::engine::number::lanes::{CHUNK, Lanes, each_bit};
+use crate::engine::number::lanes::{CHUNK, Lanes};
 use crate::engine::number::{Number, Relation, order_key};
 
 /// A resource without flows of its own is summed exactly once its running load comes this close to
@@ -63,7 +65,7 @@ pub(super) struct Levels<N: Number> {
     resource: Vec<u32>,
     weights: Weights,
     /// Weight on each lane of the flows held back there.
-    own: Vec<u32>,
+    own: Vec<u64>,
     /// A bit per lane that has a level.
     holding: Vec<u64>,
     values: N::Lanes,
@@ -212,7 +214,7 @@ impl<N: Number> Levels<N> {
     fn solve(&mut self, all: &mut Allocation<'_, N>, lane: usize) {
         let (sum, fastest) = self.foreign(lane);
         let capacity = &all.capacities[self.resource[lane] as usize];
-        let level = capacity.sub(&sum).div_int(self.own[lane].into());
+        let level = capacity.sub(&sum).div_int(self.own[lane]);
         let scale = level.value();
         let level = level.anchored(scale);
         let (chunk, at) = split(lane);
@@ -248,13 +250,11 @@ impl<N: Number> Levels<N> {
         if rest.value() <= self.thresholds[chunk][at] || !all.ambiguity.less(capacity, &rest) {
             return;
         }
-        let mut groups: Vec<(u64, usize, u16)> = Vec::new();
-        for column in self.weights.column(lane) {
-            each_bit(column.non_zero, |at| {
-                let key = order_key(self.keys[column.index][at]);
-                groups.push((key, column.index * CHUNK + at, column.weights[at]));
-            });
-        }
+        let mut groups: Vec<(u64, usize, u64)> = Vec::new();
+        self.weights.each_from(lane, |other, weight| {
+            let (chunk, at) = split(other);
+            groups.push((order_key(self.keys[chunk][at]), other, weight));
+        });
         groups.sort_unstable_by(|a, b| b.cmp(a));
         let (mut weight, mut level) = (0, N::zero());
         for &(_, group, n) in &groups {
@@ -262,8 +262,8 @@ impl<N: Number> Levels<N> {
             if weight > 0 && !all.ambiguity.less(&level, &rate) {
                 break;
             }
-            weight += u64::from(n);
-            rest = rest.sub(&rate.mul_int(n.into()));
+            weight += n;
+            rest = rest.sub(&rate.mul_int(n));
             level = all.capacities[resource as usize].sub(&rest).div_int(weight);
         }
         let mut slots = std::mem::take(&mut self.slots);
@@ -310,7 +310,7 @@ impl<N: Number> Levels<N> {
 
     /// Marks the lanes of a flow that enters, leaves or moves.
     fn mark_route(&mut self, all: &Allocation<'_, N>, slot: u32) {
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let lane = self.lane[incidence.resource as usize] as usize;
             let (chunk, at) = split(lane);
             if self.own[lane] > 0
@@ -332,20 +332,20 @@ impl<N: Number> Levels<N> {
         let (chunk, at) = split(lane);
         let level = self.keys[chunk][at];
         let spare = self.capacities[lane] - self.loads[chunk][at];
-        level.min(level + spare / f64::from(self.own[lane]))
+        level.min(level + spare / self.own[lane] as f64)
     }
 
     /// Adds (`sign` 1) or removes (-1) the weights of a flow that a lane holds back.
-    fn weigh(&mut self, all: &Allocation<'_, N>, slot: u32, holder: usize, sign: i32) {
+    fn weigh(&mut self, all: &Allocation<'_, N>, slot: u32, holder: usize, sign: i64) {
         let level = if self.holds(holder) {
             self.keys[holder / CHUNK][holder % CHUNK]
         } else {
             0.0
         };
-        for incidence in all.flows.route(slot) {
+        for incidence in all.flows.crossed(slot) {
             let lane = self.lane[incidence.resource as usize] as usize;
-            let weight = sign * incidence.weight as i32;
-            self.loads[lane / CHUNK][lane % CHUNK] += f64::from(weight) * level;
+            let weight = sign * incidence.weight as i64;
+            self.loads[lane / CHUNK][lane % CHUNK] += weight as f64 * level;
             if lane == holder {
                 self.own[lane] = self.own[lane].wrapping_add_signed(weight);
             } else {
@@ -379,13 +379,16 @@ impl<N: Number> Levels<N> {
     /// the least room: a guess, which the repair mends.
     fn admit(&mut self, all: &mut Allocation<'_, N>, slot: u32) {
         let mut best: Option<(usize, f64)> = None;
-        for incidence in all.flows.route(slot) {
+        let Allocation {
+            flows, ambiguity, ..
+        } = all;
+        for incidence in flows.crossed(slot) {
             let lane = self.lane[incidence.resource as usize] as usize;
             let (chunk, at) = split(lane);
             let room = (self.capacities[lane] - self.loads[chunk][at]) / incidence.weight as f64;
             let better = match best {
                 None => true,
-                Some((best, _)) if self.holds(best) => self.before(all, lane, best),
+                Some((best, _)) if self.holds(best) => self.before(ambiguity, lane, best),
                 Some((_, least)) => self.holds(lane) || room < least,
             };
             if better {

@@ -2,13 +2,13 @@
 
 use super::{CLEAR, Levels, split};
 use crate::engine::maxmin::allocation::Allocation;
-use crate::engine::number::lanes::{CHUNK, Lanes, each_bit};
-use crate::engine::number::{Number, Relation};
+use crate::engine::number::lanes::{CHUNK, Lanes};
+use crate::engine::number::{Ambiguity, Number, Relation};
 
 impl<N: Number> Levels<N> {
     /// The order of lanes: by level, ties by index, lanes without a level last.
     #[inline]
-    pub(super) fn before(&self, all: &mut Allocation<'_, N>, a: usize, b: usize) -> bool {
+    pub(super) fn before(&self, ambiguity: &mut Ambiguity, a: usize, b: usize) -> bool {
         let (x, y) = (
             self.keys[a / CHUNK][a % CHUNK],
             self.keys[b / CHUNK][b % CHUNK],
@@ -16,10 +16,7 @@ impl<N: Number> Levels<N> {
         if x == f64::INFINITY || y == f64::INFINITY || (x - y).abs() > CLEAR * y.abs() {
             return x < y;
         }
-        match all
-            .ambiguity
-            .relation(&self.values.get(a), &self.values.get(b))
-        {
+        match ambiguity.relation(&self.values.get(a), &self.values.get(b)) {
             Relation::Equal => self.resource[a] < self.resource[b],
             Relation::Less | Relation::AmbiguousLess => true,
             Relation::Greater | Relation::AmbiguousGreater => false,
@@ -67,14 +64,16 @@ impl<N: Number> Levels<N> {
         }
         if join {
             let mut later = Vec::new();
-            for column in self.weights.column(lane) {
-                each_bit(column.non_zero, |at| later.push(column.index * CHUNK + at));
-            }
-            if later.iter().any(|&other| self.before(all, lane, other)) {
+            self.weights.each_from(lane, |other, _| later.push(other));
+            let ambiguity = &mut all.ambiguity;
+            if later
+                .iter()
+                .any(|&other| self.before(ambiguity, lane, other))
+            {
                 for position in 0..all.flows.members(resource).len() {
                     let member = all.flows.members(resource)[position];
                     let holder = self.lane[member.bottleneck as usize] as usize;
-                    if holder != lane && self.before(all, lane, holder) {
+                    if holder != lane && self.before(&mut all.ambiguity, lane, holder) {
                         slots.push(member.slot);
                     }
                 }
@@ -92,28 +91,26 @@ impl<N: Number> Levels<N> {
 
     /// The first lane of a flow's route, `current` where all are alike.
     pub(super) fn first(&self, all: &mut Allocation<'_, N>, slot: u32, current: usize) -> usize {
-        all.flows
-            .route(slot)
-            .iter()
-            .fold(current, |first, incidence| {
-                let other = self.lane[incidence.resource as usize] as usize;
-                if other != first && self.before(all, other, first) {
-                    other
-                } else {
-                    first
-                }
-            })
+        let Allocation {
+            flows, ambiguity, ..
+        } = all;
+        let crossed = flows.crossed(slot).iter();
+        crossed.fold(current, |first, incidence| {
+            let other = self.lane[incidence.resource as usize] as usize;
+            if other != first && self.before(ambiguity, other, first) {
+                other
+            } else {
+                first
+            }
+        })
     }
 
     /// Lists a lane's own flows that cross an earlier lane, from whichever lists are shorter.
     fn list_leaving(&self, all: &mut Allocation<'_, N>, lane: usize, slots: &mut Vec<u32>) {
         let mut earlier = Vec::new();
-        for row in self.weights.row(lane) {
-            each_bit(row.non_zero & self.holding[row.index], |at| {
-                earlier.push(row.index * CHUNK + at);
-            });
-        }
-        earlier.retain(|&other| self.before(all, other, lane));
+        let (weights, holding) = (&self.weights, &self.holding);
+        weights.each_on(lane, holding, |other| earlier.push(other));
+        earlier.retain(|&other| self.before(&mut all.ambiguity, other, lane));
         let resource = self.resource[lane];
         let lists = earlier.iter().map(|&other| self.resource[other]);
         let n: usize = lists

@@ -1,6 +1,7 @@
 //! Taking over from the other solver: lanes, what they need, and the first assignment.
 
-use super::weights::{Meetings, Weights};
+use super::dense::Meetings;
+use super::weights::Weights;
 use super::{Levels, NEAR, split};
 use crate::engine::maxmin::allocation::{Allocation, Move};
 use crate::engine::number::Number;
@@ -88,18 +89,33 @@ impl Parts {
 impl<N: Number> Levels<N> {
     /// No flows yet; [`Self::adopt`] takes over those of an allocation.
     pub(crate) fn new(all: &Allocation<'_, N>, plan: Plan) -> Self {
-        let n_chunks = plan.resource.len().div_ceil(CHUNK);
+        let weights = Weights::of_meetings(plan.meetings);
+        Self::on_lanes(all, plan.lane, plan.resource, weights)
+    }
+
+    /// The same on all resources of an open solver, to which [`Self::add_resource`] adds others.
+    pub(crate) fn open(all: &Allocation<'_, N>) -> Self {
+        let n = all.capacities.len();
+        let lanes: Vec<u32> = (0..n as u32).collect();
+        Self::on_lanes(all, lanes.clone(), lanes, Weights::open(n))
+    }
+
+    fn on_lanes(
+        all: &Allocation<'_, N>,
+        lane: Vec<u32>,
+        resource: Vec<u32>,
+        weights: Weights,
+    ) -> Self {
+        let n_chunks = resource.len().div_ceil(CHUNK);
         let n = n_chunks * CHUNK;
-        let capacities = plan
-            .resource
-            .iter()
-            .map(|&r| all.capacities[r as usize].value());
+        let capacities = resource.iter();
+        let capacities = capacities.map(|&resource| all.capacities[resource as usize].value());
         let mut capacities: Vec<f64> = capacities.collect();
         capacities.resize(n, 0.0);
         Self {
-            lane: plan.lane,
-            resource: plan.resource,
-            weights: Weights::new(plan.meetings),
+            lane,
+            resource,
+            weights,
             own: vec![0; n],
             holding: vec![0; n_chunks],
             values: N::Lanes::new(n_chunks),
@@ -120,6 +136,49 @@ impl<N: Number> Levels<N> {
             origin: Vec::new(),
             slots: Vec::new(),
             marks: Vec::new(),
+        }
+    }
+
+    /// Adds a resource to those of an open solver.
+    pub(crate) fn add_resource(&mut self, capacity: &N) {
+        let Weights::Sparse(weights) = &mut self.weights else {
+            unreachable!("a workload has all its resources from the beginning");
+        };
+        weights.add_lane();
+        let lane = self.resource.len();
+        let (chunk, at) = split(lane);
+        if chunk == self.keys.len() {
+            let n = (chunk + 1) * CHUNK;
+            self.own.resize(n, 0);
+            self.holding.push(0);
+            self.values.grow();
+            self.keys.push([f64::INFINITY; CHUNK]);
+            self.capacities.resize(n, 0.0);
+            self.loads.push([0.0; CHUNK]);
+            self.thresholds.push([f64::INFINITY; CHUNK]);
+            self.is_waiting.push(0);
+            self.changed_in.resize(n, 0);
+        }
+        self.lane.push(lane as u32);
+        self.resource.push(lane as u32);
+        self.capacities[lane] = capacity.value();
+        self.thresholds[chunk][at] = capacity.value() * NEAR;
+    }
+
+    /// Takes note that all weights on a resource of an open solver were multiplied, and with them
+    /// its capacity, which now is `capacity`.
+    pub(crate) fn rescale(&mut self, resource: u32, factor: u64, capacity: &N) {
+        let Weights::Sparse(weights) = &mut self.weights else {
+            unreachable!("the scales of a workload are final");
+        };
+        let lane = self.lane[resource as usize] as usize;
+        let (chunk, at) = split(lane);
+        weights.scale(lane, factor);
+        self.own[lane] *= factor;
+        self.loads[chunk][at] *= factor as f64;
+        self.capacities[lane] = capacity.value();
+        if self.thresholds[chunk][at] < f64::INFINITY {
+            self.thresholds[chunk][at] = capacity.value() * NEAR;
         }
     }
 

@@ -1,6 +1,7 @@
-//! The two loops that all time goes into, over the widest vectors that the machine has.
+//! The two loops that all time goes into: over the widest vectors that the machine has where many
+//! resources meet, over short lists where few do.
 //!
-//! A row or column of weights is visited chunk by chunk, or weight by weight where few are not zero.
+//! Of many, a row or column of weights is visited chunk by chunk, or weight by weight where few are not zero.
 //! Doubles order like their bits read as integers, except that negative ones order backwards among
 //! themselves; extremes of integers, unlike those of doubles, are computed in vectors. Nothing here
 //! is summed in an order that depends on the width, so results have the same bits on every machine.
@@ -10,14 +11,16 @@
     reason = "vectors are as wide as those of the function that everything is inlined into"
 )]
 
-use super::Levels;
-use super::weights::{Chunk, Weights};
+use super::dense::{Chunk, Dense};
+use super::sparse::Sparse;
+use super::weights::Weights;
+use super::{Levels, split};
 use crate::engine::number::Number;
 use crate::engine::number::lanes::{CHUNK, Lanes, each_bit};
 
 /// What the flows held back elsewhere load a lane with, and the fastest of their rates.
 struct Pull<'a, L> {
-    weights: &'a Weights,
+    weights: &'a Dense,
     values: &'a L,
     keys: &'a [[f64; CHUNK]],
     lane: usize,
@@ -25,7 +28,7 @@ struct Pull<'a, L> {
 
 /// A change of level passed on to the loads of the lanes that it weighs on.
 struct Push<'a> {
-    weights: &'a Weights,
+    weights: &'a Dense,
     keys: &'a [[f64; CHUNK]],
     loads: &'a mut [[f64; CHUNK]],
     thresholds: &'a [[f64; CHUNK]],
@@ -40,8 +43,12 @@ struct Push<'a> {
 impl<N: Number> Levels<N> {
     /// What the flows held back elsewhere load a lane with, and the fastest of their rates.
     pub(super) fn foreign(&self, lane: usize) -> (N, f64) {
+        let weights = match &self.weights {
+            Weights::Dense(weights) => weights,
+            Weights::Sparse(weights) => return self.foreign_few(weights, lane),
+        };
         let pull = Pull {
-            weights: &self.weights,
+            weights,
             values: &self.values,
             keys: &self.keys,
             lane,
@@ -50,21 +57,49 @@ impl<N: Number> Levels<N> {
             .dispatch(Typed::<_, N>(pull, std::marker::PhantomData))
     }
 
+    fn foreign_few(&self, weights: &Sparse, lane: usize) -> (N, f64) {
+        let (mut sum, mut fastest) = (N::zero(), 0.0f64);
+        for entry in weights.column(lane) {
+            let (chunk, at) = split(entry.lane as usize);
+            let rate = self.values.get(entry.lane as usize);
+            sum = sum.add(&rate.mul_int(entry.weight));
+            fastest = fastest.max(self.keys[chunk][at]);
+        }
+        (sum, fastest)
+    }
+
     /// Passes a change of level on to the loads of the lanes that it weighs on, marks those whose
     /// equation it breaks, and returns the least level among them.
     pub(super) fn push(&mut self, lane: usize, change: f64) -> f64 {
         let mut marks = std::mem::take(&mut self.marks);
-        let slowest = self.vectors.dispatch(Push {
-            weights: &self.weights,
-            keys: &self.keys,
-            loads: &mut self.loads,
-            thresholds: &self.thresholds,
-            holding: &self.holding,
-            is_waiting: &self.is_waiting,
-            lane,
-            change,
-            marks: &mut marks,
-        });
+        let slowest = match &self.weights {
+            Weights::Dense(weights) => self.vectors.dispatch(Push {
+                weights,
+                keys: &self.keys,
+                loads: &mut self.loads,
+                thresholds: &self.thresholds,
+                holding: &self.holding,
+                is_waiting: &self.is_waiting,
+                lane,
+                change,
+                marks: &mut marks,
+            }),
+            Weights::Sparse(weights) => {
+                let mut slowest = f64::INFINITY;
+                for entry in weights.row(lane) {
+                    let (chunk, at) = split(entry.lane as usize);
+                    let load = &mut self.loads[chunk][at];
+                    *load += entry.weight as f64 * change;
+                    slowest = slowest.min(self.keys[chunk][at]);
+                    let is_broken =
+                        self.holding[chunk] >> at & 1 == 1 || *load > self.thresholds[chunk][at];
+                    if is_broken && self.is_waiting[chunk] >> at & 1 == 0 {
+                        marks.push((chunk, 1 << at));
+                    }
+                }
+                slowest
+            }
+        };
         for (chunk, marked) in marks.drain(..) {
             each_bit(marked, |at| self.mark(chunk * CHUNK + at));
         }
