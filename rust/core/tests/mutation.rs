@@ -446,7 +446,9 @@ fn apply(parts: &mut ScheduleParts, t: usize, change: &Change) {
         Change::Duplicate => duplicate(parts, t),
         Change::Src(rank) => parts.src[t] = RankId(rank % parts.n_ranks),
         Change::Dst(rank) => parts.dst[t] = RankId(rank % parts.n_ranks),
-        Change::Chunk(chunk) => parts.chunks[t] = ChunkRange::one(u64::from(chunk) % parts.n_chunks),
+        Change::Chunk(chunk) => {
+            parts.chunks[t] = ChunkRange::one(u64::from(chunk) % parts.n_chunks);
+        }
         Change::Step(step) => parts.step.as_mut().unwrap()[t] = step,
         Change::Op => parts.op[t] = swapped(parts.op[t]),
     }

@@ -53,10 +53,7 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[Job<'_>]) -> PyResult<
             "chunk_stride",
             ints(|job, t| job.0.chunks()[t].stride.into()),
         )?
-        .ints(
-            "chunk_window",
-            ints(|job, t| job.0.chunks()[t].window),
-        )?
+        .ints("chunk_window", ints(|job, t| job.0.chunks()[t].window))?
         .ints(
             "offset",
             ints(|job, t| job.0.sizes().offset_bytes(job.0.chunks()[t])),

@@ -405,10 +405,7 @@ pub(crate) fn transfer_columns<'py>(
         .ints("step", all().map(|t| i64::from(schedule.step()[t])))?
         .ints("src", all().map(|t| i64::from(schedule.src()[t].0)))?
         .ints("dst", all().map(|t| i64::from(schedule.dst()[t].0)))?
-        .ints(
-            "chunk",
-            all().map(|t| schedule.chunks()[t].first as i64),
-        )?
+        .ints("chunk", all().map(|t| schedule.chunks()[t].first as i64))?
         .ints(
             "n_chunks",
             all().map(|t| i64::from(schedule.chunks()[t].count)),

@@ -174,7 +174,11 @@ fn between(
     let (sub_problem, local) = (all_reduce_of(problem, &team), RankId::from_index(g));
     let slices = members.len() as u32;
     let chunks_of = |slice: u64, out: &mut Vec<u64>| {
-        out.extend(segments.clone().map(|segment| u64::from(segment * slices) + slice));
+        out.extend(
+            segments
+                .clone()
+                .map(|segment| u64::from(segment * slices) + slice),
+        );
     };
     // Cards run side by side in the same steps.
     program.side_by_side(|p| {

@@ -9,7 +9,9 @@
 //! Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
 //! in multiport message-passing systems", IEEE TPDS 1997; `reference/algorithms.md` 3.6, 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, pair, path_from};
+use super::contract::{
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, pair, path_from,
+};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -146,7 +148,11 @@ fn all_to_all_hop(
         for low in 0..w.min(n - z * w) {
             let count = (n - 1 - z * w - low) / period + 1;
             let (i, d) = ((rank + n - low) % n, (rank + z * w) % n);
-            program.send(step, to, ChunkRange::cyclic(n, pair(n, i, d), count, period));
+            program.send(
+                step,
+                to,
+                ChunkRange::cyclic(n, pair(n, i, d), count, period),
+            );
         }
     }
 }

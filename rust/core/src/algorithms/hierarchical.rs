@@ -499,7 +499,9 @@ impl Grid {
         }
         let mut blocks = vec![self.block(&place)];
         // Places are counted up along the wide axes, like the digits of a number.
-        while let Some(&axis) = wide_axes.iter().find(|&&axis| place[axis] + 1 < self.extents[axis])
+        while let Some(&axis) = wide_axes
+            .iter()
+            .find(|&&axis| place[axis] + 1 < self.extents[axis])
         {
             for &full in wide_axes.iter().take_while(|&&full| full < axis) {
                 place[full] = 0;

@@ -78,7 +78,10 @@ impl Algorithm for Rabenseifner {
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
         let fold = fold(problem);
         let (p, log2) = (fold.n_active(), fold.log2);
-        let (lower, upper) = (ChunkRange::span(0u32, p / 2), ChunkRange::span(p / 2, p / 2));
+        let (lower, upper) = (
+            ChunkRange::span(0u32, p / 2),
+            ChunkRange::span(p / 2, p / 2),
+        );
         let whole = ChunkRange::span(0u32, p);
         if fold.is_folded() {
             let part = fold.part(rank);

@@ -7,7 +7,10 @@
 //! (m-1 + N-1) alpha + ((m-1)/m + (N-1)/N) S beta: twice the bytes, n/(m + N) times fewer messages.
 //! Source: HCCL staged, MSCCL two-step, Tutel 2DH; `reference/algorithms.md` 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported, equal_groups_of, pair, place_of};
+use super::contract::{
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported, equal_groups_of, pair,
+    place_of,
+};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, ChunkAxis, Symmetry};
@@ -151,7 +154,9 @@ impl Algorithm for TwoLevel {
                 let to = groups[x][(l + s) % size];
                 // First its own blocks for the column of `to`, last everybody's of its column for `to`.
                 let blocks: Vec<u64> = if is_intra_first {
-                    column((l + s) % size).map(|d| pair(n, rank.0, d.0)).collect()
+                    column((l + s) % size)
+                        .map(|d| pair(n, rank.0, d.0))
+                        .collect()
                 } else {
                     column(l).map(|i| pair(n, i.0, to.0)).collect()
                 };
@@ -164,7 +169,9 @@ impl Algorithm for TwoLevel {
                 let blocks: Vec<u64> = if is_intra_first {
                     row(x).map(|i| pair(n, i.0, to.0)).collect()
                 } else {
-                    row((x + s) % n_groups).map(|d| pair(n, rank.0, d.0)).collect()
+                    row((x + s) % n_groups)
+                        .map(|d| pair(n, rank.0, d.0))
+                        .collect()
                 };
                 send_blocks(p, s as u32 - 1, to, blocks);
             }

@@ -55,7 +55,9 @@ fn split<L: Ord>(
     look: impl Fn(usize, &[u32]) -> L,
 ) {
     loop {
-        let looks = joint.iter().map(|&node| (color[node], look(node, color), node));
+        let looks = joint
+            .iter()
+            .map(|&node| (color[node], look(node, color), node));
         let mut looks: Vec<(u32, L, usize)> = looks.collect();
         looks.sort_unstable();
         let n_before = looks.chunk_by(|a, b| a.0 == b.0).count();

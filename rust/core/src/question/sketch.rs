@@ -131,7 +131,10 @@ impl Sketch<'_> {
             let count = &mut n_chunks[place].1;
             *count = count.saturating_add(send.chunks.count);
         }
-        let sizes = ChunkSizes::of(self.problem, algorithms::n_chunks(self.algorithm, self.problem));
+        let sizes = ChunkSizes::of(
+            self.problem,
+            algorithms::n_chunks(self.algorithm, self.problem),
+        );
         let flows = n_chunks.into_iter().map(|(ends, count)| {
             let (numerator, denominator) = sizes.size_of_chunks(count);
             let bytes = numerator / u128::from(denominator);

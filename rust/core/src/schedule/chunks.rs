@@ -40,12 +40,7 @@ impl ChunkRange {
 
     /// `count` > 0 chunks from `first` on in strides of `stride`, around the window of `window`
     /// chunks that `first` lies in.
-    pub fn cyclic(
-        window: impl Into<u64>,
-        first: impl Into<u64>,
-        count: u32,
-        stride: u32,
-    ) -> Self {
+    pub fn cyclic(window: impl Into<u64>, first: impl Into<u64>, count: u32, stride: u32) -> Self {
         let (window, first) = (window.into(), first.into());
         let offset = first % window;
         let passed = u64::from(count) * u64::from(stride);
@@ -115,7 +110,9 @@ impl ChunkRange {
 
     /// Whether no chunk comes twice.
     pub fn is_distinct(self) -> bool {
-        let around = self.window.checked_div(self.window.gcd(&self.stride.into()));
+        let around = self
+            .window
+            .checked_div(self.window.gcd(&self.stride.into()));
         let is_once_around = around.is_some_and(|around| u64::from(self.count) <= around);
         self.stride > 0 && (self.window == 0 || is_once_around)
     }
@@ -127,7 +124,9 @@ impl ChunkRange {
         let apart = |pair: &[T]| -> u64 { pair[1].into() - pair[0].into() };
         while let [first, ..] = rest {
             // Chunks farther apart than a stride can say are ranges of their own.
-            let stride = rest.get(..2).map_or(Ok(1), |pair| u32::try_from(apart(pair)));
+            let stride = rest
+                .get(..2)
+                .map_or(Ok(1), |pair| u32::try_from(apart(pair)));
             let is_next = |pair: &&[T]| Ok(apart(pair)) == stride.map(u64::from);
             let count = 1 + rest.windows(2).take_while(is_next).count();
             ranges.push(Self {

@@ -122,10 +122,7 @@ impl Group {
 
     /// The turned digits of a rank.
     fn element_of(&self, rank: u32) -> Element {
-        let digits = self
-            .axes
-            .iter()
-            .map(|axis| axis.digit(rank) * axis.stride);
+        let digits = self.axes.iter().map(|axis| axis.digit(rank) * axis.stride);
         Element(digits.sum())
     }
 
@@ -172,9 +169,10 @@ impl Group {
 
     /// What a turn adds to every rank modulo the number of ranks, if that is the same for all.
     pub(super) fn rotation(&self, element: Element) -> Option<u32> {
-        let outermost = self.axes.last().filter(|axis| {
-            axis.turn == Turn::Add && axis.stride * axis.size == self.n_ranks()
-        });
+        let outermost = self
+            .axes
+            .last()
+            .filter(|axis| axis.turn == Turn::Add && axis.stride * axis.size == self.n_ranks());
         let is_its = outermost.is_some_and(|axis| element.0.is_multiple_of(axis.stride));
         is_its.then_some(element.0)
     }

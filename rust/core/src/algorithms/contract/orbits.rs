@@ -81,7 +81,10 @@ fn representatives(
         write(&mut program, algorithm, problem, rank);
         let own = &program.sends()[first..];
         // Refused before the chunks are looked at one by one.
-        n_moves += own.iter().map(|send| u64::from(send.chunks.count)).sum::<u64>();
+        n_moves += own
+            .iter()
+            .map(|send| u64::from(send.chunks.count))
+            .sum::<u64>();
         within("chunk moves", n_moves, MAX_CHUNK_MOVES)?;
         for element in group.generators() {
             of_neighbor.clear();
