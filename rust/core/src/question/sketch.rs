@@ -141,7 +141,10 @@ impl Sketch<'_> {
         if n_chunks.len() > MOST_PAIRS {
             return Ok(0);
         }
-        let sizes = ChunkSizes::of(self.problem, self.algorithm.n_chunks(self.problem));
+        let sizes = ChunkSizes::of(
+            self.problem,
+            algorithms::n_chunks(self.algorithm, self.problem),
+        );
         let flows = n_chunks.into_iter().map(|(ends, count)| {
             let (numerator, denominator) = sizes.size_of_chunks(count);
             let bytes = numerator / u128::from(denominator);
