@@ -5,7 +5,7 @@
 
 use super::certificate::{Certificate, Recorder};
 use super::fluid::{EngineError, Limits, run};
-use super::number::{Ambiguity, Extended, Number, Pair, Rational};
+use super::number::{Extended, Number, Pair, Rational, Relation};
 use super::observer::{Served, Unobserved, Usage};
 use super::timeline::Timeline;
 use super::workload::Workload;
@@ -221,15 +221,16 @@ impl Run {
     }
 }
 
-/// Latest arrival: the double values find the candidates, the exact comparison decides.
+/// Latest arrival, rounded up; `None` where this rung cannot round it. Doubles find whoever may be the
+/// last. Where this rung leaves open who is, any of them is, so the result is only known if it is that
+/// of all.
 fn last_arrival<N: Number>(
     timeline: &Timeline<N>,
     workload: &Workload,
     ops: impl IntoIterator<Item = usize>,
 ) -> Option<i128> {
-    let mut ambiguity = Ambiguity::default();
-    let mut last: Option<N> = None;
-    let mut floor = 0.0;
+    let mut last: Vec<N> = Vec::new();
+    let (mut floor, mut top) = (0.0f64, f64::NEG_INFINITY);
     for op in ops {
         let latency = timeline.latency_ps(workload, op) as f64;
         // Rounding of the sum stays far below the slack of one part in 10^15.
@@ -237,14 +238,22 @@ fn last_arrival<N: Number>(
             continue;
         }
         let arrived = timeline.arrived(workload, op);
-        let later = match &last {
-            None => arrived,
-            Some(last) => ambiguity.max(last.clone(), arrived),
-        };
-        floor = later.lower();
-        last = Some(later);
+        let is_same = |other: &N| matches!(other.compare(&arrived), Relation::Equal);
+        if arrived.upper() < floor || last.last().is_some_and(is_same) {
+            continue;
+        }
+        if arrived.lower() > top {
+            last.clear();
+        }
+        floor = floor.max(arrived.lower());
+        top = top.max(arrived.upper());
+        last.push(arrived);
     }
-    last.map_or(Some(0), |last| last.ceil())
+    last.retain(|arrived| arrived.upper() >= floor);
+    let known = last.iter().filter_map(Number::ceil).max().unwrap_or(0);
+    let open = last.iter().filter(|arrived| arrived.ceil().is_none());
+    let is_known = open.map(Number::upper).all(|most| most <= known as f64);
+    is_known.then_some(known)
 }
 
 fn affordable(workload: &Workload, start: Rung) -> bool {

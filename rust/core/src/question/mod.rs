@@ -108,9 +108,10 @@ impl Question {
             return self.wires().clone();
         }
         let best = Arc::new(self.fabric.at_best(&self.phases));
-        match best.calibration() {
-            Some(_) => best.wires().clone(),
-            None => best,
+        if best.calibration().is_some() {
+            best.wires().clone()
+        } else {
+            best
         }
     }
 
@@ -318,6 +319,18 @@ impl Question {
         self.with_recipe(algorithm, options, |recipe, setting| {
             Plan::of(recipe, setting)
         })
+    }
+
+    /// Whether a plan of one algorithm is remembered, maybe from another size.
+    fn has_plan(
+        &self,
+        algorithm: &'static dyn Algorithm,
+        options: &Options,
+    ) -> Result<bool, Error> {
+        let known = self.with_recipe(algorithm, options, |recipe, setting| {
+            Ok(Plan::quick(recipe, setting, usize::MAX))
+        });
+        Ok(known?.is_some())
     }
 
     /// What `plan` makes of one algorithm; nothing where a plan is out of the question.

@@ -5,7 +5,7 @@ use super::{Algorithm, PlanError, Slots, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
 use crate::collective::{Collective, Options, Payload, Problem, Traffic};
 use crate::schedule::{
-    ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, verify, within,
+    ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, Send, verify, within,
 };
 
 /// The algorithm of that name.
@@ -70,9 +70,10 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
     within("transfers", n_transfers, MAX_TRANSFERS)?;
     let (traffic, slots) = traffic(algorithm, problem);
     let n_chunks = match &traffic {
-        Some(traffic) => traffic.copies().len().max(1),
-        None if is_idle => idle_chunks(problem)?,
-        None => algorithm.n_chunks(problem),
+        Some(traffic) => traffic.copies().len().max(1).into(),
+        // A schedule without transfers has one chunk per block.
+        None if is_idle => problem.collective.n_blocks(problem.n_ranks()),
+        None => n_chunks(algorithm, problem),
     };
     let sizes = match &traffic {
         Some(traffic) => ChunkSizes::of_tokens(traffic, slots.slot_bytes, slots.status_bytes),
@@ -105,6 +106,37 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
     Ok(builder.build()?)
 }
 
+/// Some sends of the schedule with the edges between them, in place of all; not verified.
+///
+/// What an edge of it demands the whole schedule demands too: a transfer depends on whatever wrote
+/// what it carries, and follows what its source sent before, whether or not there are others.
+/// Only for a checked problem of chunks that are no tokens, with something to send.
+///
+/// # Errors
+/// If the sends are too many or no sends of these ranks and chunks.
+pub fn excerpt(
+    algorithm: &dyn Algorithm,
+    problem: &Problem,
+    sends: Vec<Send>,
+) -> Result<Schedule, PlanError> {
+    let n_chunks = n_chunks(algorithm, problem);
+    let builder = ScheduleBuilder {
+        collective: problem.collective,
+        algorithm: algorithm.name().to_owned(),
+        n_ranks: problem.n_ranks(),
+        root: problem.root,
+        n_chunks,
+        sizes: ChunkSizes::of(problem, n_chunks),
+        traffic: None,
+        sends,
+        queues: Vec::new(),
+        depends_on: None,
+        follows: None,
+        in_network: Vec::new(),
+    };
+    Ok(builder.build()?)
+}
+
 /// The chunks of tokens in the slots of the algorithm.
 fn traffic(algorithm: &dyn Algorithm, problem: &Problem) -> (Option<Traffic>, Slots) {
     let mut slots = algorithm.slots(problem);
@@ -125,11 +157,10 @@ pub(super) fn is_idle(problem: &Problem) -> bool {
     problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None)
 }
 
-/// A schedule without transfers has one chunk per block.
-fn idle_chunks(problem: &Problem) -> Result<u32, PlanError> {
-    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
-    within("chunks", n_blocks, u64::from(u32::MAX))?;
-    Ok(n_blocks as u32)
+/// Chunks of all buffers.
+pub fn n_chunks(algorithm: &dyn Algorithm, problem: &Problem) -> u64 {
+    let n_buffers = problem.collective.n_buffers(problem.n_ranks());
+    u64::from(algorithm.n_chunks(problem)) * u64::from(n_buffers)
 }
 
 /// Whether the algorithm can answer the problem, without building anything.
@@ -152,8 +183,5 @@ fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), P
         }));
     }
     options::check(about, &problem.options)?;
-    // Chunks have numbers of 32 bits.
-    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
-    within("chunks", n_blocks, u64::from(u32::MAX))?;
     Ok(algorithm.supports(problem)?)
 }
