@@ -252,8 +252,8 @@ fn last_arrival<N: Number>(
     last.retain(|arrived| arrived.upper() >= floor);
     let known = last.iter().filter_map(Number::ceil).max().unwrap_or(0);
     let open = last.iter().filter(|arrived| arrived.ceil().is_none());
-    let is_known = open.map(Number::upper).all(|most| most <= known as f64);
-    is_known.then_some(known)
+    let most = open.map(|arrived| arrived.upper().ceil() as i128);
+    most.max().is_none_or(|most| most <= known).then_some(known)
 }
 
 fn affordable(workload: &Workload, start: Rung) -> bool {
@@ -358,6 +358,31 @@ mod tests {
         // Both start at 0, then each ends at a time of its own.
         assert_eq!(run.n_events(), 3);
         certify(&workload, LIMITS).unwrap();
+    }
+
+    #[test]
+    fn the_later_of_two_arrivals_that_a_pair_cannot_tell_apart_is_rounded() {
+        // The one arrives at k + 500 ps sharp and the other 10^-7 ps later, which is k + 501 ps in whole
+        // ones; they are served 400 ps apart, so no comparison of the run itself is close.
+        let (k, e7) = (94_463_143_000u128, 10_000_000u128);
+        for order in [[0, 1], [1, 0]] {
+            let mut builder = WorkloadBuilder::default();
+            let flows = [
+                ((k, 1_000_000_000_000), 500),
+                (((k - 400) * e7 + 1, 10_000_000_000_000_000_000), 900),
+            ];
+            for (size, latency_ps) in order.map(|flow: usize| flows[flow]) {
+                let link = builder.resource(1);
+                let route = builder.route([(link, 1, 1)], latency_ps, 0);
+                builder.op(route, size, 0, [], []);
+            }
+            let workload = builder.build().unwrap();
+            let pair = run(&workload, LIMITS, &mut Unobserved).map(Run::Pair);
+            assert_eq!(pair.unwrap().last_arrival_ps(&workload), None);
+            let run = Run::climb(&workload, LIMITS, Rung::Pair).unwrap();
+            assert_eq!(run.last_arrival_ps(&workload), Some(k as i128 + 501));
+            assert_eq!(run.exactness().to_string(), "exact (extended)");
+        }
     }
 
     #[test]
