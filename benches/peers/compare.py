@@ -5,7 +5,8 @@ compiles simgrid.cpp, runs both programs on each case one after the other, each 
 of its own, and prints a table that is also written to target/peers.md. Times are those of
 the simulation without reading the flows and building the fabric; for the product they include
 the frame of all transfers, and its peak memory the interpreter and polars. Processor time tells
-more than wall time where others use the machine.
+more than wall time where others use the machine. Last, a ring over the whole machine, which users
+ask for as a collective and not flow by flow.
 """
 
 import itertools
@@ -27,6 +28,8 @@ TARGET = HERE.parents[1] / "target" / "peers"
 DIES_PER_NODE = 16
 CHIPS = 16
 LIMIT_S = 1800
+MESSAGE_BYTES = 65_536
+WHOLE = 768
 
 COLUMNS = [
     "case",
@@ -59,7 +62,7 @@ def all_to_all(ranks: int) -> Iterator[Flow]:
     for src in range(ranks):
         for dst in range(ranks):
             if src != dst:
-                yield src, dst, 65_536, balanced(src, dst), []
+                yield src, dst, MESSAGE_BYTES, balanced(src, dst), []
 
 
 def hashed(ranks: int) -> Iterator[Flow]:
@@ -74,7 +77,13 @@ def skewed(ranks: int) -> Iterator[Flow]:
     chance = random.Random(ranks)
     popularity = [1 / (1 + chance.randrange(97)) ** 0.5 for _ in range(ranks)]
     for src, dst, _, chip, preds in all_to_all(ranks):
-        yield src, dst, int(65_536 * popularity[dst] * chance.uniform(0.5, 1.5)) + 1, chip, preds
+        yield (
+            src,
+            dst,
+            int(MESSAGE_BYTES * popularity[dst] * chance.uniform(0.5, 1.5)) + 1,
+            chip,
+            preds,
+        )
 
 
 def ring(ranks: int) -> Iterator[Flow]:
@@ -84,7 +93,7 @@ def ring(ranks: int) -> Iterator[Flow]:
         for src in range(ranks):
             dst = (src + 1) % ranks
             preds = sorted({first + src, first + (src - 1) % ranks}) if step else []
-            yield src, dst, 65_536, balanced(src, dst), preds
+            yield src, dst, MESSAGE_BYTES, balanced(src, dst), preds
 
 
 CASES = [
@@ -160,6 +169,24 @@ def harness() -> Path:
     return program
 
 
+def compare_ring(program: Path, rates: dict[tuple[str, str], int]) -> str:
+    """Compare a ring over the whole machine, which the product is asked for as a collective."""
+    text, _ = write(list(ring(WHOLE)), rates, "ring")
+    theirs, ends = run([program, text], TARGET / "simgrid.out")
+    command = [sys.executable, HERE / "product.py", "ring", str(WHOLE), str(MESSAGE_BYTES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = json.loads(done.stdout)
+    difference = abs(ours["time_s"] / max(ends) - 1)
+    return (
+        f"ring all_reduce over {WHOLE} dies: SimGrid {theirs['wall_s']:.3g} s"
+        f" ({theirs['cpu_s']:.3g} s of processor time, {theirs['memory_bytes'] / 1e6:.0f} MB); the"
+        f" product as users call it {ours['wall_s'] * 1e6:.3g} us for a further size,"
+        f" {ours['first_s'] * 1e3:.3g} ms for the first one; makespans differ by {difference:.1e};"
+        f" ratio {theirs['wall_s'] / ours['wall_s']:.3g}, of the first"
+        f" {theirs['wall_s'] / ours['first_s']:.3g}"
+    )
+
+
 def main() -> None:
     """Compare on all cases."""
     TARGET.mkdir(parents=True, exist_ok=True)
@@ -186,6 +213,8 @@ def main() -> None:
             f" | {theirs['memory_bytes'] / ours['memory_bytes']:.2g} |"
         )
         print(table[-1], flush=True)
+    table += ["", compare_ring(program, rates)]
+    print("\n".join(table[-2:]))
     TARGET.with_suffix(".md").write_text("\n".join(table) + "\n")
 
 

@@ -1,6 +1,11 @@
 """The flows of a file in cm_collectives, by the event engine alone, as users call it.
 
 python product.py FLOWS.parquet OUT
+
+Or a ring all-reduce on one plane as the collective that it is: what another size costs once the
+symmetry of fabric and schedule is proved, and the first answer too.
+
+python product.py ring RANKS MESSAGE_BYTES
 """
 
 import json
@@ -13,6 +18,7 @@ import polars as pl
 
 import cm_collectives as cm
 
+REPEATS = 101
 EXPLICIT = {"orbits": False, "refine": False, "fast_forward": False}
 
 
@@ -39,5 +45,24 @@ def main(flows: str, out: str) -> None:
     print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "memory_bytes": memory_bytes}))
 
 
+def ring(ranks: int, message_bytes: int) -> None:
+    """Print makespan, first and further times of an all-reduce in messages of that size."""
+    fabric = cm.Fabric.preset("cm384", timing="line_rate")
+    one_plane = fabric.degrade({f"plane:{plane}": 0.0 for plane in range(1, 7)})
+    took: list[tuple[float, float]] = []
+    # From the largest to the wanted size, and each size is new.
+    for more in reversed(range(REPEATS)):
+        size_bytes = ranks * (message_bytes + more)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        ps = one_plane.time_ps("all_reduce", size_bytes, ranks=ranks, algorithm="ring")
+        took.append((time.perf_counter() - begin, time.process_time() - begin_cpu))
+    wall_s, cpu_s = (sorted(each)[REPEATS // 2] for each in zip(*took, strict=True))
+    first_s, _ = took[0]
+    print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "first_s": first_s, "time_s": ps / 1e12}))
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "ring":
+        ring(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main(*sys.argv[1:])

@@ -64,6 +64,10 @@ impl Algorithm for TwoShot {
         match (problem.collective, n) {
             // The other of two ranks has nobody to pass anything on to.
             (Collective::Broadcast, 2) => Floor::new(1, size_bytes, 1, 1),
+            (Collective::Broadcast, _) => {
+                let next = |distance| RankId((problem.root.0 + distance) % problem.n_ranks());
+                Floor::new(2, size_bytes, 2 * (n - 1), n).along([0, 1, 2].map(next).to_vec())
+            }
             (Collective::Reduce, _) => Floor::new(2, size_bytes, 1, 1),
             _ => Floor::new(2, size_bytes, 2 * (n - 1), n),
         }

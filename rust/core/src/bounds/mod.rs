@@ -16,12 +16,14 @@
 
 mod cuts;
 mod demand;
+mod joint;
 mod latency;
 mod line;
 mod route;
 
 pub use cuts::usable_links;
 pub use demand::{Demand, Volume};
+pub use joint::joint_path_ps;
 pub use line::{Line, is_less};
 pub use route::{resource_times, route_bound_ps};
 

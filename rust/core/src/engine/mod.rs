@@ -1,5 +1,6 @@
 //! Engines: from a workload (flows on resources) to a timeline, with its proof.
 
+pub mod binding;
 pub mod certificate;
 pub mod event_queue;
 pub mod fluid;

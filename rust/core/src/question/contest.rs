@@ -1,17 +1,20 @@
 //! A contest: every algorithm that fits, with the options worth trying, and the fastest wins.
 //!
-//! A rival whose lower bound is above the best time so far is not simulated. Four bounds are tried
+//! A rival whose lower bound is above the best time so far is not simulated. Five bounds are tried
 //! in turn, each dearer than the one before: that of any algorithm and the floor of its own at the
-//! pace of the fabric, and a sketch of its flows, before any schedule is built; the bound of its
-//! routes; and the clock of its run, which is stopped once it passes the best time. Rivals with
-//! orbits start, all in the order of their floors, so that a good time is known early. The order of
-//! the registry, and among options the default first, decides ties.
+//! pace of the fabric, and two sketches of its flows, before any schedule is built; the bound of its
+//! routes; and the clock of its run, which is stopped once it passes the best time. The search is
+//! best first: always the rival of the least bound so far is looked at more closely, or run, those
+//! with orbits before the others, so that a good time is known early. The order of the registry, and
+//! among options the default first, decides ties.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::AtomicBool;
 
 use super::Question;
 use super::pace::Pace;
-use super::sketch;
+use super::sketch::{self, Detail};
 use crate::algorithms::{self, Algorithm};
 use crate::bounds::{self, Demand, Volume};
 use crate::collective::{Options, Payload, Split};
@@ -35,33 +38,66 @@ pub struct Rival {
     pub at_least_ps: u64,
     /// Whether it was simulated to its end.
     pub is_timed: bool,
-    /// Whether its schedule states any symmetry that a run may use.
-    has_orbits: bool,
+    /// Whether one transfer per orbit may do, as long as nobody has tried.
+    may_have_orbits: bool,
+    /// The closest look at its schedule so far.
+    sketched: Option<Detail>,
 }
 
 impl Rival {
-    /// Runs it, unless a sketch of its schedule already shows that it takes longer than `until_ps`.
+    /// The next closer look at it before it is run, if one pays. Without a time to beat, a short one
+    /// says who may be fast; what has a plan is run about as soon as looked at.
+    fn next_sketch(&self, question: &Question, has_best: bool) -> Result<Option<Detail>, Error> {
+        let problem = question.problem_with(&self.options);
+        let is_large = self.algorithm.n_transfers(&problem) > WRITTEN_AS_SOON_AS_SKETCHED;
+        let pays = match (self.may_have_orbits, self.sketched) {
+            _ if !is_large => None,
+            (true, None) if has_best && !question.has_plan(self.algorithm, &self.options)? => {
+                Some(Detail::Few)
+            }
+            (false, None) => Some(Detail::Few),
+            (false, Some(Detail::Few)) if has_best => Some(Detail::All),
+            _ => None,
+        };
+        Ok(pays)
+    }
+
+    /// Sketches it, as far as it takes to see that it takes longer than `until_ps`.
+    fn sketch(
+        &mut self,
+        question: &Question,
+        detail: Detail,
+        until_ps: Option<u64>,
+    ) -> Result<(), Error> {
+        let problem = question.problem_with(&self.options);
+        let until_ps = until_ps.unwrap_or(u64::MAX);
+        let bound_ps = sketch::at_least_ps(question, self.algorithm, &problem, detail, until_ps)?;
+        self.at_least_ps = self.at_least_ps.max(bound_ps);
+        self.sketched = Some(detail);
+        Ok(())
+    }
+
+    /// Runs it, unless it was to be run by orbits and has none here.
     fn run(
         &self,
         question: &Question,
-        has_floors: bool,
         until_ps: Option<u64>,
         cancel: Option<&AtomicBool>,
-    ) -> Result<Outcome, Error> {
-        if let Some(planned) = question.planned(self.algorithm, &self.options)? {
-            return question.run_planned(planned, until_ps, cancel);
+    ) -> Result<Option<Outcome>, Error> {
+        let (algorithm, options) = (self.algorithm, &self.options);
+        if !self.may_have_orbits {
+            let outcome = question.run_written(algorithm, options, until_ps, cancel);
+            return outcome.map(Some);
         }
-        let problem = question.problem_with(&self.options);
-        let is_large = self.algorithm.n_transfers(&problem) > WRITTEN_AS_SOON_AS_SKETCHED;
-        // A sketch is of the routes of one fabric.
-        let has_sketch = has_floors && question.phases.is_empty();
-        if let (Some(until_ps), true) = (until_ps, has_sketch && is_large) {
-            let at_least_ps = sketch::at_least_ps(question, self.algorithm, &problem, until_ps)?;
-            if at_least_ps > until_ps {
-                return Ok(Outcome::Late { at_least_ps });
-            }
-        }
-        question.run_written(self.algorithm, &self.options, until_ps, cancel)
+        let planned = question.planned(algorithm, options)?;
+        let outcome = planned.map(|planned| question.run_planned(planned, until_ps, cancel));
+        outcome.transpose()
+    }
+
+    /// The key of the search: what comes first is looked at first.
+    fn key(&self, index: usize) -> Reverse<(bool, u64, usize)> {
+        // One transfer per orbit is soon run.
+        Reverse((!self.may_have_orbits, self.at_least_ps, index))
     }
 }
 
@@ -98,16 +134,12 @@ impl Contest {
     ) -> Result<Self, Error> {
         let mut rivals = rivals(question)?;
         let has_floors = equal_volume(question).is_some();
-        let mut order: Vec<usize> = (0..rivals.len()).collect();
-        // One transfer per orbit is soon run, so those that have orbits come first.
-        order.sort_by_key(|&index| {
-            let rival = &rivals[index];
-            (!rival.has_orbits, rival.at_least_ps, index)
-        });
+        let keys = rivals.iter().enumerate();
+        let mut queue: BinaryHeap<_> = keys.map(|(index, rival)| rival.key(index)).collect();
         let mut best: Option<(u64, usize, Simulation)> = None;
         let mut left_out = None;
-        for index in order {
-            let rival = &rivals[index];
+        while let Some(Reverse((_, _, index))) = queue.pop() {
+            let rival = &mut rivals[index];
             // A tie is won by the earlier one, so that a later one has to be faster.
             let until_ps = match (extent, &best) {
                 (Extent::Winner, Some((time_ps, winner, _))) => {
@@ -119,7 +151,15 @@ impl Contest {
                 }
                 _ => None,
             };
-            let outcome = match rival.run(question, has_floors, until_ps, cancel) {
+            // A sketch is of the routes of one fabric.
+            let is_one = question.phases.is_empty();
+            let may_sketch = has_floors && is_one && extent == Extent::Winner;
+            if may_sketch && let Some(detail) = rival.next_sketch(question, until_ps.is_some())? {
+                rival.sketch(question, detail, until_ps)?;
+                queue.push(rival.key(index));
+                continue;
+            }
+            let outcome = match rival.run(question, until_ps, cancel) {
                 Err(
                     error @ (Error::CutOff { .. } | Error::Engine(EngineError::MemoryLimit { .. })),
                 ) => {
@@ -130,12 +170,15 @@ impl Contest {
                 Err(Error::Routing(RoutingError::NotInNetwork { .. })) => continue,
                 outcome => outcome?,
             };
-            let rival = &mut rivals[index];
             match outcome {
-                Outcome::Late { at_least_ps } => {
+                None => {
+                    rival.may_have_orbits = false;
+                    queue.push(rival.key(index));
+                }
+                Some(Outcome::Late { at_least_ps }) => {
                     rival.at_least_ps = rival.at_least_ps.max(at_least_ps);
                 }
-                Outcome::Done(simulation) => {
+                Some(Outcome::Done(simulation)) => {
                     let time_ps = simulation.time_ps();
                     rival.at_least_ps = time_ps;
                     rival.is_timed = true;
@@ -185,7 +228,7 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
             if question.check_fabric(algorithm, &problem).is_err() {
                 continue;
             }
-            let has_orbits = question.phases.is_empty()
+            let may_have_orbits = question.phases.is_empty()
                 && problem.n_ranks() > 1
                 && algorithm.symmetry(&problem) != Symmetry::NONE;
             let floor_ps = if volume.is_some() {
@@ -198,7 +241,8 @@ fn rivals(question: &Question) -> Result<Vec<Rival>, Error> {
                 options,
                 at_least_ps: floor_ps.max(bound_ps),
                 is_timed: false,
-                has_orbits,
+                may_have_orbits,
+                sketched: None,
             });
         }
     }

@@ -320,6 +320,18 @@ impl Question {
         })
     }
 
+    /// Whether a plan of one algorithm is remembered, maybe from another size.
+    fn has_plan(
+        &self,
+        algorithm: &'static dyn Algorithm,
+        options: &Options,
+    ) -> Result<bool, Error> {
+        let known = self.with_recipe(algorithm, options, |recipe, setting| {
+            Ok(Plan::quick(recipe, setting, usize::MAX))
+        });
+        Ok(known?.is_some())
+    }
+
     /// What `plan` makes of one algorithm; nothing where a plan is out of the question.
     fn with_recipe(
         &self,

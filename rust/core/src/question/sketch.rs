@@ -2,19 +2,37 @@
 //!
 //! A schedule contains the hops of its algorithm's floor, one waiting for the other, and all that
 //! some of its ranks send and receive. Routed over the fabric, these few flows bound its time from
-//! below, as the bound of its routes does with all of them.
+//! below, as the bound of its routes does with all of them. Where the floor names a path through the
+//! ranks, what those ranks send and receive, with the edges of the schedule, shows the pace of its
+//! steps as well ([`bounds::joint_path_ps`]): of a pipelined tree, how long it takes to fill and how
+//! fast the busiest ports of the path can pass chunk after chunk.
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use super::Question;
-use crate::algorithms::{Algorithm, Floor};
+use crate::algorithms::{self, Algorithm, Floor};
 use crate::bounds;
 use crate::collective::Problem;
 use crate::error::Error;
-use crate::fabric::routing::Network;
+use crate::fabric::Fabric;
+use crate::fabric::routing::{Network, Routing};
 use crate::ids::{NodeId, RankId};
-use crate::placement::{self, Flow};
+use crate::placement::{self, Flow, Job, Sync};
 use crate::schedule::{ChunkSizes, Program};
+use crate::simulate::EngineKind;
+
+/// Sends of the ranks on a path above which its steps are not looked at: a path through all ranks is
+/// the schedule itself.
+const MOST_ON_PATH: u64 = 1 << 16;
+
+/// How much of a schedule is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Detail {
+    /// What the ranks of the floor's path send, and some others.
+    Few,
+    /// What all send.
+    All,
+}
 
 /// A lower bound on the time of `algorithm`, as soon as it exceeds `until_ps`; 0 where nothing can
 /// be said without the schedule.
@@ -24,6 +42,7 @@ pub(super) fn at_least_ps(
     question: &Question,
     algorithm: &dyn Algorithm,
     problem: &Problem,
+    detail: Detail,
     until_ps: u64,
 ) -> Result<u64, Error> {
     let routing = question.settings.routing()?;
@@ -31,27 +50,38 @@ pub(super) fn at_least_ps(
         return Ok(0);
     }
     let fabric = &**question.wires();
-    let nodes = fabric.rank_nodes(&question.endpoints)?;
-    let start_ps = question.starts_ps.iter().copied().min().unwrap_or(0);
-    let floor = algorithm.floor(problem);
-    let network = Network::with_bundles(fabric, placement::bundles_for(fabric, &*routing));
-    let load = |ranks: &[RankId]| loads(algorithm, problem, ranks, &nodes, start_ps);
-    let all = || -> Vec<Flow> { load(&problem.team.ranks().collect::<Vec<_>>()) };
-    // One by one: the hops are among what the ranks send.
-    let sketches: [&dyn Fn() -> Vec<Flow>; 3] = [
-        &|| chain(&floor, &nodes, start_ps),
-        &|| load(&busy(problem, &floor)),
-        &all,
-    ];
+    let sketch = Sketch {
+        question,
+        algorithm,
+        problem,
+        floor: algorithm.floor(problem),
+        fabric,
+        network: Network::with_bundles(fabric, placement::bundles_for(fabric, &*routing)),
+        routing: &*routing,
+        nodes: &fabric.rank_nodes(&question.endpoints)?,
+    };
     // What all ranks send is refused before it is written down, as the schedule itself is.
     let n_transfers = algorithm.n_transfers(problem);
-    let fits = question.settings.check_memory(n_transfers).is_ok();
+    if detail == Detail::All && question.settings.check_memory(n_transfers).is_err() {
+        return Ok(0);
+    }
+    let (path, all) = (sketch.path(), || problem.team.ranks().collect::<Vec<_>>());
+    // One by one: what comes first is cheaper, and often says enough.
+    let bounds: [&dyn Fn() -> Result<u64, Error>; 3] = match detail {
+        Detail::Few => [
+            &|| sketch.of_chain(),
+            &|| sketch.of_loads(&sketch.busy()),
+            &|| sketch.of_steps(&path),
+        ],
+        Detail::All => [
+            &|| sketch.of_steps(&all()),
+            &|| sketch.of_loads(&all()),
+            &|| Ok(0),
+        ],
+    };
     let mut at_least_ps = 0;
-    for sketch in &sketches[..if fits { 3 } else { 2 }] {
-        let flows = sketch();
-        let workload = placement::place_flows(fabric, &network, &*routing, &flows)?.workload;
-        let bound_ps = bounds::route_bound_ps(&workload, &workload);
-        at_least_ps = u64::try_from(bound_ps).unwrap_or(u64::MAX).max(at_least_ps);
+    for bound in bounds {
+        at_least_ps = bound()?.max(at_least_ps);
         if at_least_ps > until_ps {
             break;
         }
@@ -59,69 +89,135 @@ pub(super) fn at_least_ps(
     Ok(at_least_ps)
 }
 
-fn flow(nodes: &[NodeId], (src, dst): (RankId, RankId), size_bytes: u64, start_ps: u64) -> Flow {
-    Flow {
-        src: nodes[src.index()],
-        dst: nodes[dst.index()],
-        size_bytes,
-        start_ps,
-        depends_on: Vec::new(),
-        follows: Vec::new(),
-        via: Vec::new(),
-    }
+/// A schedule that has not been built.
+struct Sketch<'a> {
+    question: &'a Question,
+    algorithm: &'a dyn Algorithm,
+    problem: &'a Problem<'a>,
+    floor: Floor,
+    fabric: &'a Fabric,
+    network: Network<'a>,
+    routing: &'a dyn Routing,
+    nodes: &'a [NodeId],
 }
 
-/// The hops of the floor.
-fn chain(floor: &Floor, nodes: &[NodeId], start_ps: u64) -> Vec<Flow> {
-    let size_bytes = floor.hop_bytes / u64::from(floor.hops.max(1));
-    let hops = floor.path.windows(2).enumerate().map(|(hop, ends)| Flow {
-        depends_on: hop
-            .checked_sub(1)
-            .map(|last| last as u32)
-            .into_iter()
-            .collect(),
-        ..flow(nodes, (ends[0], ends[1]), size_bytes, start_ps)
-    });
-    hops.collect()
-}
-
-/// Ranks that may have the most to do.
-fn busy(problem: &Problem, floor: &Floor) -> Vec<RankId> {
-    // In a tree those in the middle of a path; elsewhere odd ranks may have farther neighbors than
-    // even ones.
-    let middle = floor.path.len() / 2;
-    let on_path = floor.path.get(middle.saturating_sub(1)..=middle);
-    let mut some = on_path.unwrap_or_default().to_vec();
-    let last = problem.n_ranks() - 1;
-    some.extend([problem.root, RankId(last / 2), RankId(last)]);
-    some.sort_unstable();
-    some.dedup();
-    some
-}
-
-/// What the programs of some ranks send, as one flow per pair.
-fn loads(
-    algorithm: &dyn Algorithm,
-    problem: &Problem,
-    some: &[RankId],
-    nodes: &[NodeId],
-    start_ps: u64,
-) -> Vec<Flow> {
-    let mut program = Program::default();
-    for &rank in some {
-        program.begin(rank);
-        algorithm.rank_program(problem, rank, &mut program);
+impl Sketch<'_> {
+    /// The hops of the floor.
+    fn of_chain(&self) -> Result<u64, Error> {
+        let floor = &self.floor;
+        let size_bytes = floor.hop_bytes / u64::from(floor.hops.max(1));
+        let hops = floor.path.windows(2).enumerate().map(|(hop, ends)| Flow {
+            depends_on: hop
+                .checked_sub(1)
+                .map(|last| last as u32)
+                .into_iter()
+                .collect(),
+            ..self.flow((ends[0], ends[1]), size_bytes)
+        });
+        self.of_flows(&hops.collect::<Vec<_>>())
     }
-    let mut n_chunks: BTreeMap<(RankId, RankId), u32> = BTreeMap::new();
-    for send in program.sends().iter().filter(|send| send.src != send.dst) {
-        let count = n_chunks.entry((send.src, send.dst)).or_insert(0);
-        *count = count.saturating_add(send.chunks.count);
+
+    /// What some ranks send, as one flow per pair.
+    fn of_loads(&self, some: &[RankId]) -> Result<u64, Error> {
+        let program = self.written(some);
+        let mut place: FxHashMap<(RankId, RankId), usize> = FxHashMap::default();
+        let mut n_chunks: Vec<((RankId, RankId), u32)> = Vec::new();
+        for send in program.sends().iter().filter(|send| send.src != send.dst) {
+            let ends = (send.src, send.dst);
+            let place = *place.entry(ends).or_insert_with(|| {
+                n_chunks.push((ends, 0));
+                n_chunks.len() - 1
+            });
+            let count = &mut n_chunks[place].1;
+            *count = count.saturating_add(send.chunks.count);
+        }
+        let sizes = ChunkSizes::of(self.problem, self.algorithm.n_chunks(self.problem));
+        let flows = n_chunks.into_iter().map(|(ends, count)| {
+            let (numerator, denominator) = sizes.size_of_chunks(count);
+            let bytes = numerator / u128::from(denominator);
+            self.flow(ends, u64::try_from(bytes).unwrap_or(u64::MAX))
+        });
+        self.of_flows(&flows.collect::<Vec<_>>())
     }
-    let sizes = ChunkSizes::of(problem, algorithm.n_chunks(problem));
-    let flows = n_chunks.into_iter().map(|(ends, count)| {
-        let (numerator, denominator) = sizes.size_of_chunks(count);
-        let size_bytes = u64::try_from(numerator / u128::from(denominator)).unwrap_or(u64::MAX);
-        flow(nodes, ends, size_bytes, start_ps)
-    });
-    flows.collect()
+
+    /// What of the programs of some ranks is sent or received on the floor's path, step by step.
+    fn of_steps(&self, some: &[RankId]) -> Result<u64, Error> {
+        let n_sends = self.algorithm.n_transfers(self.problem) / self.nodes.len() as u64;
+        let is_small = n_sends * self.path().len() as u64 <= MOST_ON_PATH;
+        // Without events there is no pace: the times of that engine are bounds themselves.
+        let is_bound = self.question.settings.engine == EngineKind::Bound;
+        if self.floor.path.is_empty() || is_bound || !is_small {
+            return Ok(0);
+        }
+        let (mut sends, queues) = self.written(some).into_queued_sends();
+        if !queues.is_empty() {
+            return Ok(0);
+        }
+        let mut is_on_path = vec![false; self.nodes.len()];
+        for rank in &self.floor.path {
+            is_on_path[rank.index()] = true;
+        }
+        sends.retain(|send| is_on_path[send.src.index()] || is_on_path[send.dst.index()]);
+        let schedule = algorithms::excerpt(self.algorithm, self.problem, sends)?;
+        let job = Job {
+            schedule: &schedule,
+            nodes: self.nodes,
+            starts_ps: &self.question.starts_ps,
+        };
+        let (network, routing) = (&self.network, self.routing);
+        let placed = placement::place(self.fabric, network, routing, Sync::None, &[job])?;
+        Ok(bounds::joint_path_ps(&placed.workload))
+    }
+
+    fn written(&self, some: &[RankId]) -> Program {
+        let mut program = Program::default();
+        for &rank in some {
+            program.begin(rank);
+            self.algorithm
+                .rank_program(self.problem, rank, &mut program);
+        }
+        program
+    }
+
+    /// The ranks of the floor's path, each once.
+    fn path(&self) -> Vec<RankId> {
+        let mut path = self.floor.path.clone();
+        path.sort_unstable();
+        path.dedup();
+        path
+    }
+
+    /// Ranks that may have the most to do.
+    fn busy(&self) -> Vec<RankId> {
+        // In a tree those in the middle of a path; elsewhere odd ranks may have farther neighbors
+        // than even ones.
+        let path = &self.floor.path;
+        let middle = path.len() / 2;
+        let on_path = path.get(middle.saturating_sub(1)..=middle);
+        let mut some = on_path.unwrap_or_default().to_vec();
+        let last = self.problem.n_ranks() - 1;
+        some.extend([self.problem.root, RankId(last / 2), RankId(last)]);
+        some.sort_unstable();
+        some.dedup();
+        some
+    }
+
+    fn of_flows(&self, flows: &[Flow]) -> Result<u64, Error> {
+        let placed = placement::place_flows(self.fabric, &self.network, self.routing, flows)?;
+        let bound_ps = bounds::route_bound_ps(&placed.workload, &placed.workload);
+        Ok(u64::try_from(bound_ps).unwrap_or(u64::MAX))
+    }
+
+    fn flow(&self, (src, dst): (RankId, RankId), size_bytes: u64) -> Flow {
+        let starts_ps = &self.question.starts_ps;
+        Flow {
+            src: self.nodes[src.index()],
+            dst: self.nodes[dst.index()],
+            size_bytes,
+            start_ps: starts_ps.iter().copied().min().unwrap_or(0),
+            depends_on: Vec::new(),
+            follows: Vec::new(),
+            via: Vec::new(),
+        }
+    }
 }

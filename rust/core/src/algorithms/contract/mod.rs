@@ -19,7 +19,7 @@ pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
-pub use plan::{algorithms_for, check, lookup, schedule, variants};
+pub use plan::{algorithms_for, check, excerpt, lookup, schedule, variants};
 
 pub use tokens::Slots;
 

@@ -5,7 +5,7 @@ use super::{Algorithm, PlanError, Slots, UnknownAlgorithm, Unsupported};
 use crate::algorithms::ALGORITHMS;
 use crate::collective::{Collective, Options, Payload, Problem, Traffic};
 use crate::schedule::{
-    ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, verify, within,
+    ChunkSizes, MAX_TRANSFERS, Program, Schedule, ScheduleBuilder, Send, verify, within,
 };
 
 /// The algorithm of that name.
@@ -101,6 +101,37 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
         } else {
             algorithm.in_network(problem)
         },
+    };
+    Ok(builder.build()?)
+}
+
+/// Some sends of the schedule with the edges between them, in place of all; not verified.
+///
+/// What an edge of it demands the whole schedule demands too: a transfer depends on whatever wrote
+/// what it carries, and follows what its source sent before, whether or not there are others.
+/// Only for a checked problem of chunks that are no tokens, with something to send.
+///
+/// # Errors
+/// If the sends are too many or no sends of these ranks and chunks.
+pub fn excerpt(
+    algorithm: &dyn Algorithm,
+    problem: &Problem,
+    sends: Vec<Send>,
+) -> Result<Schedule, PlanError> {
+    let n_chunks = algorithm.n_chunks(problem);
+    let builder = ScheduleBuilder {
+        collective: problem.collective,
+        algorithm: algorithm.name().to_owned(),
+        n_ranks: problem.n_ranks(),
+        root: problem.root,
+        n_chunks,
+        sizes: ChunkSizes::of(problem, n_chunks),
+        traffic: None,
+        sends,
+        queues: Vec::new(),
+        depends_on: None,
+        follows: None,
+        in_network: Vec::new(),
     };
     Ok(builder.build()?)
 }

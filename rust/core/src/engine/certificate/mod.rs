@@ -13,8 +13,11 @@
 //! the check proves them equitable before it replays one operation per class.
 
 mod check;
+mod error;
+mod replay;
 
-pub use check::{CertificateError, check};
+pub use check::check;
+pub use error::CertificateError;
 
 use super::number::{Extended, Number};
 use super::observer::Observer;

@@ -33,6 +33,38 @@ pub(super) struct Due<N> {
     pub(super) version: u32,
 }
 
+/// Reciprocals of levels, found once each: a port that serves now one flow and now two has two levels
+/// all along a run, and those of its like.
+#[derive(Debug, Clone)]
+pub(super) struct Reciprocals<N: Number> {
+    /// By the bits of the level's double.
+    known: Vec<Option<(N, N::Reciprocal)>>,
+}
+
+/// Levels remembered; where two fall on one place, the later one stays.
+const KNOWN_LEVELS: usize = 64;
+
+impl<N: Number> Reciprocals<N> {
+    pub(super) fn new() -> Self {
+        Self { known: Vec::new() }
+    }
+
+    fn of(&mut self, level: &N) -> N::Reciprocal {
+        self.known.resize(KNOWN_LEVELS, None);
+        // Multiplied, the highest bits depend on all others (Fibonacci hashing, TAOCP vol. 3, 6.4).
+        let hash = level.value().to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let place = (hash >> (64 - KNOWN_LEVELS.ilog2())) as usize;
+        if let Some((known, reciprocal)) = &self.known[place]
+            && known.is_same(level)
+        {
+            return reciprocal.clone();
+        }
+        let reciprocal = level.reciprocal();
+        self.known[place] = Some((level.clone(), reciprocal.clone()));
+        reciprocal
+    }
+}
+
 impl<N: Number> Clock<N> {
     pub(super) fn new() -> Self {
         Self {
@@ -119,12 +151,17 @@ impl<N: Number> Clock<N> {
     }
 
     /// When the next flow is through.
-    pub(super) fn next(&mut self, dues: &[Due<N>], ambiguity: &mut Ambiguity) -> Option<N> {
+    pub(super) fn next(
+        &mut self,
+        dues: &[Due<N>],
+        reciprocals: &mut Reciprocals<N>,
+        ambiguity: &mut Ambiguity,
+    ) -> Option<N> {
         if self.next.is_none() {
             let slot = self.head(dues, ambiguity)?;
             let remaining = dues[slot as usize].reading.sub(&self.reading);
             let level = &self.level;
-            let reciprocal = self.reciprocal.get_or_insert_with(|| level.reciprocal());
+            let reciprocal = self.reciprocal.get_or_insert_with(|| reciprocals.of(level));
             let next = self.since.add(&remaining.div(level, reciprocal));
             let scale = next.value();
             self.next = Some(next.anchored(scale));

@@ -3,7 +3,7 @@
 //! What the flows are for is up to a [`Program`]: a batch of operations with edges between them, or
 //! a session to which flows are added as time goes by.
 
-use super::clock::{Clock, Due};
+use super::clock::{Clock, Due, Reciprocals};
 use crate::engine::event_queue::{Event, EventQueue};
 use crate::engine::maxmin::{MaxMin, Move};
 use crate::engine::number::{Number, Relation};
@@ -32,6 +32,7 @@ pub(in crate::engine) struct Net<'w, N: Number> {
     queue: EventQueue,
     clocks: Vec<Clock<N>>,
     dues: Vec<Due<N>>,
+    reciprocals: Reciprocals<N>,
     /// Events that may be the next ones, with their times.
     stash: Vec<(Event, N)>,
     through: Vec<u32>,
@@ -45,6 +46,7 @@ impl<'w, N: Number> Net<'w, N> {
             queue: EventQueue::new(n_resources),
             clocks: (0..n_resources).map(|_| Clock::new()).collect(),
             dues: Vec::new(),
+            reciprocals: Reciprocals::new(),
             stash: Vec::new(),
             through: Vec::new(),
         }
@@ -67,7 +69,9 @@ impl<'w, N: Number> Net<'w, N> {
         match event {
             Event::Release(op) => Some(program.ready(op).clone()),
             Event::Completion(resource) => {
-                self.clocks[resource as usize].next(&self.dues, self.solver.ambiguity())
+                let clock = &mut self.clocks[resource as usize];
+                let ambiguity = self.solver.ambiguity();
+                clock.next(&self.dues, &mut self.reciprocals, ambiguity)
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The layers of the fluid engine, tried from the top; each is lossless and can be switched off.
 //!
-//! Operations that must behave alike become one ([`super::symmetry`]); what is left of them runs by
-//! a recurrence where nothing is shared ([`super::repeat`]), and otherwise event by event
-//! ([`super::ladder`]). What of this does not depend on the sizes is done once by [`prepare`]. The
+//! Resources that never hold anybody back are left out ([`super::binding`]), and operations that must
+//! behave alike become one ([`super::symmetry`]); what is left of them runs by a recurrence where
+//! nothing is shared ([`super::repeat`]), and otherwise event by event ([`super::ladder`]). What of this does not depend on the sizes is done once by [`prepare`]. The
 //! answer knows the times of every operation of the workload it was given, and looks them up only
 //! when asked.
 
@@ -14,6 +14,7 @@ pub use solved::Solved;
 
 use std::sync::Arc;
 
+use super::binding::binding;
 use super::certificate::Certificate;
 use super::fluid::{EngineError, Limits};
 use super::ladder::{self, Run, Rung};
@@ -27,7 +28,7 @@ use solved::Engine;
 pub struct Layers {
     /// Representatives of an algorithm's orbits instead of all its operations.
     pub orbits: bool,
-    /// Classes of operations that must behave alike.
+    /// Classes of operations that must behave alike, on the resources that may hold them back.
     pub refine: bool,
     /// Loops, work without sharing, and other sizes of what was asked before.
     pub fast_forward: bool,
@@ -63,6 +64,20 @@ pub fn solve(
         fast_forward: layers.fast_forward && workload.changes.is_empty(),
         ..layers
     };
+    let slim = layers.refine.then(|| binding(workload)).flatten();
+    match slim {
+        Some(slim) => Ok(solve_on(&slim, layers, limits, rung)?.without_some(layers)),
+        None => solve_on(workload, layers, limits, rung),
+    }
+}
+
+/// Runs a workload as it is, by classes and recurrences where layers allow.
+fn solve_on(
+    workload: &Workload,
+    layers: Layers,
+    limits: Limits,
+    rung: Rung,
+) -> Result<Solved, EngineError> {
     if layers.fast_forward
         && !repeat::starts_shared(workload)
         && let Some(engine) = recurrence(Looped::list(workload), limits)?

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::solved::Engine;
 use super::{Layers, Solved, collapsed};
+use crate::engine::binding::binding;
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Run, Rung};
 use crate::engine::pieces::{Ending, Pieces, Split};
@@ -29,6 +30,8 @@ pub struct Prepared {
     steps: Pieces<Recurrence<Split>>,
     endings: Pieces<Ending>,
     may_keep_endings: bool,
+    /// Where resources were left out: the short cuts of a run that leaves out none.
+    whole: Option<Layers>,
     /// Runs by events so far that no earlier one answered for.
     n_runs: AtomicU32,
 }
@@ -43,6 +46,9 @@ const RUNS_PER_FOLLOWED: u32 = 32;
 
 /// Finds the classes and the loops of a workload.
 pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
+    let slim = layers.refine.then(|| binding(&workload)).flatten();
+    let whole = slim.is_some().then_some(layers);
+    let workload = slim.unwrap_or(workload);
     let (partition, simulated) = match collapsed(&workload, layers) {
         Some(quotient) => (Some(Arc::new(quotient.partition)), quotient.workload),
         None => (None, workload),
@@ -56,6 +62,7 @@ pub fn prepare(workload: Workload, layers: Layers) -> Prepared {
         steps: Pieces::default(),
         endings: Pieces::default(),
         may_keep_endings: layers.fast_forward && n_ops <= MAX_FOLLOWED_OPS,
+        whole,
         n_runs: AtomicU32::new(0),
     }
 }
@@ -91,8 +98,12 @@ impl Prepared {
             let run = Run::climb(&simulated, limits, rung)?;
             Solved::of(Engine::Events(run), rung).on(simulated)
         };
-        Ok(match &self.partition {
+        let solved = match &self.partition {
             Some(partition) => solved.by(partition.clone()),
+            None => solved,
+        };
+        Ok(match self.whole {
+            Some(layers) => solved.without_some(layers),
             None => solved,
         })
     }

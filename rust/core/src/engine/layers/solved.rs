@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{Layers, solve_on};
 use crate::engine::fluid::{EngineError, Limits};
 use crate::engine::ladder::{Exactness, OpTimes, Run, Rung, busy_ps, served_ps};
 use crate::engine::repeat::Evaluated;
@@ -17,6 +18,8 @@ pub struct Solved {
     simulated: Option<Workload>,
     engine: Engine,
     rung: Rung,
+    /// Where resources were left out: the short cuts of a run that leaves out none.
+    whole: Option<Layers>,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,7 @@ impl Solved {
             simulated: None,
             engine,
             rung,
+            whole: None,
         }
     }
 
@@ -46,6 +50,13 @@ impl Solved {
     #[must_use]
     pub(super) fn by(mut self, partition: Arc<Partition>) -> Self {
         self.partition = Some(partition);
+        self
+    }
+
+    /// A run without the resources that never hold anybody back.
+    #[must_use]
+    pub(super) fn without_some(mut self, layers: Layers) -> Self {
+        self.whole = Some(layers);
         self
     }
 
@@ -172,8 +183,12 @@ impl Solved {
         Ok(self.of_members(simulated))
     }
 
-    /// For how long each resource was in use, in picoseconds.
+    /// For how long each resource was in use, in picoseconds; where some were left out, by a run with
+    /// all of them.
     pub fn busy_ps(&self, workload: &Workload, limits: Limits) -> Result<Vec<f64>, EngineError> {
+        if let Some(layers) = self.whole {
+            return solve_on(workload, layers, limits, self.rung)?.busy_ps(workload, limits);
+        }
         let simulated = match &self.engine {
             Engine::Events(run) => busy_ps(self.simulated(workload), limits, run.exactness().rung)?,
             Engine::Recurrence(run) => run.times().busy_ps(&run.looped),
