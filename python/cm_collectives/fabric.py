@@ -1,4 +1,4 @@
-"""Fabrics: the machines that collectives run on, and quick questions about them."""
+"""Fabrics: the machines that collectives run on."""
 
 from __future__ import annotations
 
@@ -9,71 +9,21 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _core, queries
-from .arguments import algorithm_options, endpoints, integer, size_array, text
-from .asked import WITHOUT_SIZE, settings
-from .errors import ArgumentError, LimitError, SpecError, UnsupportedError
-from .frames import Column, collected, from_frame, to_frame
-from .queries import (
-    ONE_SIZE,
-    CacheInfo,
-    are_hashable,
-    asked_once_ps,
-    open_case,
-    open_question,
-    rank_key,
-    warn_beyond,
-)
+from .arguments import algorithm_options, endpoints, integer, text
+from .asked import settings
+from .errors import ArgumentError, SpecError, UnsupportedError
+from .fabric_frames import DEFAULT_MAX_LINKS, MAX_LINKS, checked_columns, link_frame, node_frame
+from .fabric_times import Timed
+from .frames import to_frame
+from .queries import are_hashable
 from .team import Team
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
-    from numpy.typing import NDArray
 
-    from .arguments import Ranks, Size
+    from .arguments import Ranks
     from .measure.calibration import Calibration
-    from .queries import Memory
     from .session import Session
-
-PS_PER_S = 1e12
-
-# A fabric of more links than this is built only if asked for; at about 100 bytes each, 1 GB.
-DEFAULT_MAX_LINKS = 10**7
-# Links are numbered by 32 bits.
-MAX_LINKS = 2**32 - 1
-
-_LINK_COLUMNS = (
-    Column("src", "text"),
-    Column("dst", "text"),
-    Column("rate_Bps", "integer"),
-    Column("latency_ps", "integer"),
-    Column("kind", "text", required=False),
-    Column("plane", "integer", required=False, nullable=True),
-    Column("nominal_rate_Bps", "integer", required=False),
-    Column("ordinary", "bool", required=False),
-    Column("weight_ppm", "integer", required=False),
-)
-# Derived from the others, so that `Fabric.links` and `Fabric.nodes` can be fed back.
-_DERIVED_LINK_COLUMN = Column("link", "text", required=False)
-_NODE_COLUMNS = (
-    Column("node", "text"),
-    Column("kind", "text"),
-    Column("endpoint", "integer", required=False, nullable=True),
-    Column("reduction_rate_Bps", "integer", required=False, nullable=True),
-    Column("in_network", "bool", required=False),
-)
-_LINK_ORDER = (
-    "link",
-    "src",
-    "dst",
-    "kind",
-    "plane",
-    "rate_Bps",
-    "latency_ps",
-    "nominal_rate_Bps",
-    "ordinary",
-    "weight_ppm",
-)
 
 
 def presets() -> pl.DataFrame:
@@ -110,7 +60,7 @@ def routings() -> pl.DataFrame:
     return to_frame(_core.routings())
 
 
-class Fabric:
+class Fabric(Timed):
     """A machine: endpoints, switches and directed links with rates and latencies.
 
     Get one from `Fabric.preset` or `Fabric.from_frames`. A fabric is immutable, compares and hashes
@@ -132,9 +82,6 @@ class Fabric:
         "_recipe",
         "core",
     )
-
-    core: _core.Fabric
-    _memory: Memory
 
     def __init__(
         self,
@@ -368,25 +315,7 @@ class Fabric:
         >>> cm.Fabric.from_frames(nodes, links).n_endpoints
         2
         """
-        nodes = collected(nodes, "nodes")
-        known = [column.name for column in _NODE_COLUMNS]
-        levels = [
-            Column(each, "text", nullable=True) for each in nodes.columns if each not in known
-        ]
-        node_columns = from_frame(nodes, "nodes", [*_NODE_COLUMNS, *levels])
-        node_columns.pop("endpoint", None)
-        for level in levels:
-            node_columns[level.name] = [each or "" for each in node_columns[level.name]]
-        links = collected(links, "links")
-        if len(links) > integer(max_links, "max_links", 1, MAX_LINKS):
-            raise LimitError(
-                f"links: {len(links)} rows; the limit is max_links={max_links}, which may be raised"
-            )
-        link_columns = from_frame(links, "links", [*_LINK_COLUMNS, _DERIVED_LINK_COLUMN])
-        link_columns.pop("link", None)
-        for columns, column in ((node_columns, "reduction_rate_Bps"), (link_columns, "plane")):
-            if column in columns:
-                columns[column] = _without_nulls(columns[column])
+        node_columns, link_columns = checked_columns(nodes, links, max_links)
         return Fabric(_core.Fabric.from_columns(text(name, "name"), node_columns, link_columns))
 
     @property
@@ -458,13 +387,8 @@ class Fabric:
 
     def _frame(self, which: str) -> pl.DataFrame:
         if which not in self._frames:
-            if which == "nodes":
-                columns = self.core.nodes()
-                nullable = [name for name in columns if name not in ("node", "kind", "in_network")]
-                self._frames[which] = to_frame(columns, nullable)
-            else:
-                columns = self.core.links()
-                self._frames[which] = to_frame(columns, ["plane"]).select(_LINK_ORDER)
+            make = node_frame if which == "nodes" else link_frame
+            self._frames[which] = make(self.core)
         return self._frames[which].clone()
 
     def degrade(self, factors: Mapping[str, float]) -> Fabric:
@@ -669,152 +593,6 @@ class Fabric:
             for index, group in enumerate(team.groups("node"))
         }
 
-    def time_ps(
-        self,
-        collective: str,
-        size_bytes: Size | None = None,
-        *,
-        ranks: Ranks | None = None,
-        algorithm: str = "auto",
-        **question: Any,  # noqa: ANN401
-    ) -> int:
-        """Return the time of one collective in integer picoseconds.
-
-        The answer is that of `cm.simulate(...).time_ps`, remembered per process: a repeated
-        question with hashable arguments costs about a microsecond.
-
-        Parameters
-        ----------
-        collective : str
-            Name of the collective.
-        size_bytes : int or str, optional
-            Size in the nccl-tests sense, in bytes (>= 0).
-        ranks : int or sequence of int, optional
-            The first n endpoints, or endpoints in rank order; all by default.
-        algorithm : str
-            Name of the algorithm; "auto" is the fastest.
-        **question
-            Everything else that `cm.simulate` takes for one collective.
-
-        Returns
-        -------
-        int
-            Picoseconds, the exact time rounded up once.
-
-        Raises
-        ------
-        CmError
-            As `cm.simulate`.
-
-        Warns
-        -----
-        CalibrationWarning
-            If the answer leaves what the calibration of the fabric has seen.
-
-        Examples
-        --------
-        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
-        >>> # two sibling dies exchange halves twice over 270 GB/s: 2 * 1/2 * 270 MB / 270 GB/s
-        >>> fabric.time_ps("all_reduce", 270_000_000, ranks=2, algorithm="ring")
-        1000000000
-        """
-        memory = self._memory
-        asked: object = ranks
-        if isinstance(ranks, (list, tuple)) or hasattr(ranks, "tolist"):
-            asked = rank_key(memory.lists, ranks, self.n_endpoints)
-        try:
-            return memory.answers(collective, size_bytes, asked, algorithm, **question)
-        except TypeError:
-            if are_hashable(size_bytes, *question.values()):
-                raise
-        return asked_once_ps(self._machine, collective, size_bytes, ranks, algorithm, **question)
-
-    def time_s(
-        self,
-        collective: str,
-        size_bytes: Size | None = None,
-        *,
-        ranks: Ranks | None = None,
-        algorithm: str = "auto",
-        **question: Any,  # noqa: ANN401
-    ) -> float:
-        """Return the time of one collective in seconds.
-
-        Parameters, errors, warnings and memory are those of `time_ps`.
-
-        Returns
-        -------
-        float
-            `time_ps / 1e12`.
-
-        Examples
-        --------
-        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
-        >>> fabric.time_s("all_reduce", size_bytes=270_000_000, ranks=2, algorithm="ring")
-        0.001
-        """
-        return (
-            self.time_ps(collective, size_bytes, ranks=ranks, algorithm=algorithm, **question)
-            / PS_PER_S
-        )
-
-    def times_s(
-        self,
-        collective: str,
-        sizes_bytes: object,
-        *,
-        ranks: Ranks | None = None,
-        algorithm: str = "auto",
-        threads: int | None = None,
-        **question: Any,  # noqa: ANN401
-    ) -> NDArray[np.float64]:
-        """Return the times of one collective at many sizes, in seconds.
-
-        The values are the same bits as those of `time_s`. The interpreter is free for other threads
-        meanwhile.
-
-        Parameters
-        ----------
-        collective : str
-            Name of the collective; not a barrier, which has no size.
-        sizes_bytes : array_like
-            Sizes in bytes.
-        ranks, algorithm, **question
-            As for `time_ps`, without `counts` and `start_ps`.
-        threads : int, optional
-            Threads to use; all processors by default. The result does not depend on it.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64, in the shape of `sizes_bytes`.
-
-        Raises
-        ------
-        CmError
-            As `cm.simulate`.
-
-        Examples
-        --------
-        >>> fabric = cm.Fabric.preset("cm384", timing="line_rate")
-        >>> fabric.times_s("all_reduce", [0, 270_000_000], ranks=2, algorithm="ring")
-        array([0.   , 0.001])
-        """
-        sizes = size_array(sizes_bytes)
-        if collective == WITHOUT_SIZE or not ONE_SIZE.isdisjoint(question):
-            raise ArgumentError(
-                f"times_s asks for many sizes, so it takes no {WITHOUT_SIZE} and none of "
-                f"{', '.join(sorted(ONE_SIZE))}; use time_s"
-            )
-        case = open_case(self.core, collective, ranks, algorithm, **question)
-        n_threads = None if threads is None else integer(threads, "threads", 1, 2**16)
-        times = _core.times_ps(case, sizes.ravel(), n_threads)
-        if self.calibration is not None and sizes.size > 0:
-            asked = open_question(self.core, collective, ranks, algorithm, **question)
-            warn_beyond(self._machine, asked.question, sizes)
-        seconds: NDArray[np.float64] = times.reshape(sizes.shape) / PS_PER_S
-        return seconds
-
     def session(
         self,
         *,
@@ -849,32 +627,6 @@ class Fabric:
         run = settings(routing=routing, seed=seed, planes=planes)
         core = _core.Session(self.core, run.routing, run.seed, run.planes)
         return Session(core, self, run, {})
-
-    def cache_info(self) -> CacheInfo:
-        """Return how the memory of `time_ps` and `time_s` is used.
-
-        Examples
-        --------
-        >>> fabric = cm.Fabric.preset("cm384", nodes=1, timing="line_rate").degrade({})
-        >>> _ = [fabric.time_s("barrier", ranks=4) for _ in range(3)]
-        >>> fabric.cache_info()
-        CacheInfo(hits=2, misses=1, maxsize=65536, currsize=1)
-        """
-        info = self._memory.answers.cache_info()
-        return CacheInfo(info.hits, info.misses, queries.MEMO_SIZE, info.currsize)
-
-    def cache_clear(self) -> None:
-        """Forget the answers of `time_ps` and `time_s`, and the questions.
-
-        Examples
-        --------
-        >>> fabric = cm.Fabric.preset("cm384", nodes=1)
-        >>> fabric.cache_clear()
-        >>> fabric.cache_info().currsize
-        0
-        """
-        self._memory.answers.cache_clear()
-        self._memory.cases.cache_clear()
 
     def __eq__(self, other: object) -> bool:
         """Compare by content."""
@@ -962,11 +714,3 @@ def _factor(selector: object, factor: object) -> float:
     if isinstance(factor, bool) or not isinstance(factor, (int, float)):
         raise ArgumentError(f"factors[{selector!r}] must be a number, got {factor!r}")
     return float(factor)
-
-
-def _without_nulls(values: NDArray[np.int64] | list[int | None]) -> NDArray[np.int64]:
-    import numpy as np
-
-    if isinstance(values, list):
-        return np.array([-1 if value is None else value for value in values], dtype=np.int64)
-    return values

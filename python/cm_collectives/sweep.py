@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 from . import _core
 from .arguments import flag, integer
 from .errors import ArgumentError, CmError
-from .fabric import PS_PER_S
+from .fabric_times import PS_PER_S
 from .frames import collected
 from .progress import reporter
 from .scenarios import NO_SIZE, RESULT_COLUMNS, Scenarios

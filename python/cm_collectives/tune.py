@@ -8,7 +8,8 @@ from . import _core
 from .arguments import flag, integer, size, text
 from .asked import AUTO, ask, known_collective
 from .errors import ArgumentError, UnsupportedError
-from .fabric import PS_PER_S, Fabric
+from .fabric import Fabric
+from .fabric_times import PS_PER_S
 from .scenarios import Question, Scenarios
 from .sweep import MAX_THREADS, answer, raise_first
 

@@ -286,11 +286,12 @@ pub fn size_bytes(outline: &Outline) -> u64 {
     match outline.collective {
         Collective::Barrier => 0,
         Collective::AllToAll => {
-            let row = outline.n_chunks / outline.n_ranks;
-            let rows = (0..outline.n_ranks).map(|rank| whole(ChunkRange::span(rank * row, row)));
+            let row = outline.n_chunks / u64::from(outline.n_ranks);
+            let ranks = (0..outline.n_ranks).map(u64::from);
+            let rows = ranks.map(|rank| whole(ChunkRange::span(rank * row, row as u32)));
             rows.max().unwrap_or(0)
         }
-        _ => whole(ChunkRange::span(0, outline.n_chunks)),
+        _ => whole(ChunkRange::span(0u32, outline.n_chunks as u32)),
     }
 }
 

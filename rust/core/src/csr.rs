@@ -70,6 +70,40 @@ impl<T> Csr<T> {
     }
 }
 
+impl<T: Copy> Csr<T> {
+    /// Items by number, each in the row that it belongs to, if any; those of a row in their order.
+    ///
+    /// # Panics
+    /// If there are more than `u32::MAX` items.
+    pub fn grouped(
+        n_rows: usize,
+        n_items: usize,
+        row_of: impl Fn(usize) -> Option<usize>,
+        item: impl Fn(usize) -> T,
+    ) -> Self {
+        assert!(u32::try_from(n_items).is_ok(), "offsets have 32 bits");
+        let mut start = vec![0u32; n_rows + 1];
+        for row in (0..n_items).filter_map(&row_of) {
+            start[row + 1] += 1;
+        }
+        for row in 0..n_rows {
+            start[row + 1] += start[row];
+        }
+        let mut items = match start[n_rows] {
+            0 => Vec::new(),
+            n_kept => vec![item(0); n_kept as usize],
+        };
+        let mut cursor = start.clone();
+        for index in 0..n_items {
+            if let Some(row) = row_of(index) {
+                items[cursor[row] as usize] = item(index);
+                cursor[row] += 1;
+            }
+        }
+        Self { start, items }
+    }
+}
+
 impl Csr<u32> {
     /// The transpose of a relation between `n_rows()` rows and `n_columns` columns, rows ascending.
     #[must_use]
@@ -97,6 +131,15 @@ impl Csr<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_are_grouped_in_their_order() {
+        let rows = [Some(2), None, Some(0), Some(2)];
+        let grouped = Csr::grouped(3, rows.len(), |item| rows[item], |item| item);
+        assert_eq!(grouped.rows().collect::<Vec<_>>(), [&[2][..], &[], &[0, 3]]);
+        let none = Csr::grouped(2, 0, |_| Some(0), |item| item);
+        assert_eq!((none.n_rows(), none.n_items()), (2, 0));
+    }
 
     #[test]
     fn transposing_twice_gives_the_relation_back() {

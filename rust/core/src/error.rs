@@ -124,6 +124,17 @@ pub enum Error {
     NoTimeline,
 }
 
+impl Error {
+    /// Whether the question is too large for the memory that it may take.
+    pub fn is_too_large(&self) -> bool {
+        matches!(
+            self,
+            Self::Engine(EngineError::MemoryLimit { .. })
+                | Self::Plan(PlanError::Schedule(ScheduleError::TooLarge { .. }))
+        )
+    }
+}
+
 impl From<PlacementError> for Error {
     fn from(error: PlacementError) -> Self {
         match error {

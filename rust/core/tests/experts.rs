@@ -120,7 +120,7 @@ fn check_delivery(schedule: &Schedule, tokens: &Tokens) {
     for step in schedule.step_ranges() {
         let before = held.clone();
         for t in step.filter(|&t| schedule.op()[t] != Op::Local) {
-            for chunk in schedule.chunks()[t].iter() {
+            for chunk in schedule.chunks()[t].iter().map(|chunk| chunk as u32) {
                 let sent = &before[&(schedule.src()[t], chunk)];
                 let there = held.entry((schedule.dst()[t], chunk)).or_default();
                 for (&rank, &n) in sent {
@@ -224,7 +224,7 @@ fn a_window_of_w_tokens_lets_each_wait_for_the_one_w_before() {
     // Rank 0 sends tokens 0 and 1, then 2 and 3, then 4; each waits for the one two before.
     let copies = schedule.traffic().unwrap().copies();
     for t in 0..schedule.len() {
-        let token = |t: usize| copies.token(schedule.chunks()[t].first).unwrap();
+        let token = |t: usize| copies.token(schedule.chunks()[t].first as u32).unwrap();
         let before: Vec<u32> = schedule
             .follows()
             .row(t)

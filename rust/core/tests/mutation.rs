@@ -185,7 +185,7 @@ fn moving_a_transfer_to_other_chunks_is_refused() {
             let shifted = (0..schedule.n_chunks()).map(|first| ChunkRange { first, ..range });
             let shorter = (1..range.count).map(|count| ChunkRange { count, ..range });
             for other in shifted.chain(shorter) {
-                if other != range && other.last() < u64::from(schedule.n_chunks()) {
+                if other != range && other.last() < schedule.n_chunks() {
                     let mut mutant = schedule.to_parts();
                     mutant.chunks[t] = other;
                     check_refused(&schedule, mutant, &format!("transfer {t} with {other:?}"));
@@ -202,9 +202,9 @@ fn a_transfer_of_more_chunks_is_refused_unless_it_does_no_harm() {
     for schedule in small_schedules() {
         for t in 0..schedule.len() {
             let range = schedule.chunks()[t];
-            let longer = (range.count + 1..=schedule.n_chunks())
+            let longer = (range.count + 1..=schedule.n_chunks() as u32)
                 .map(|count| ChunkRange { count, ..range })
-                .filter(|other| other.is_distinct() && other.last() < schedule.n_chunks().into());
+                .filter(|other| other.is_distinct() && other.last() < schedule.n_chunks());
             for other in longer {
                 let mut mutant = schedule.to_parts();
                 mutant.chunks[t] = other;
@@ -290,7 +290,7 @@ fn by_hand(collective: Collective, rows: &[(u32, u32, u32, Op)]) -> Schedule {
         step: Some(rows.iter().map(|row| row.0).collect()),
         src: rows.iter().map(|row| RankId(row.1)).collect(),
         dst: rows.iter().map(|row| RankId(row.2)).collect(),
-        chunks: vec![ChunkRange::one(0); rows.len()],
+        chunks: vec![ChunkRange::one(0u32); rows.len()],
         op: rows.iter().map(|row| row.3).collect(),
         depends_on: None,
         follows: None,
@@ -383,7 +383,7 @@ fn oracle_accepts(schedule: &Schedule) -> bool {
     let mut state: Vec<Vec<BTreeSet<RankId>>> = ranks().map(|r| initial(r).collect()).collect();
     for step in schedule.step_ranges() {
         let before = state.clone();
-        let mut written: Vec<(RankId, u32, Op)> = Vec::new();
+        let mut written: Vec<(RankId, u64, Op)> = Vec::new();
         for t in step {
             let (src, dst, op) = (schedule.src()[t], schedule.dst()[t], schedule.op()[t]);
             for chunk in schedule.chunks()[t].iter() {
@@ -446,7 +446,9 @@ fn apply(parts: &mut ScheduleParts, t: usize, change: &Change) {
         Change::Duplicate => duplicate(parts, t),
         Change::Src(rank) => parts.src[t] = RankId(rank % parts.n_ranks),
         Change::Dst(rank) => parts.dst[t] = RankId(rank % parts.n_ranks),
-        Change::Chunk(chunk) => parts.chunks[t] = ChunkRange::one(chunk % parts.n_chunks),
+        Change::Chunk(chunk) => {
+            parts.chunks[t] = ChunkRange::one(u64::from(chunk) % parts.n_chunks);
+        }
         Change::Step(step) => parts.step.as_mut().unwrap()[t] = step,
         Change::Op => parts.op[t] = swapped(parts.op[t]),
     }

@@ -187,6 +187,29 @@ fn what_breaks_the_symmetry_is_found_out() {
     assert_eq!(order_of(&off), 1);
 }
 
+/// A plan by one transfer per orbit of what no memory would hold: n^2 chunks, more than 32 bits count.
+#[test]
+fn an_exchange_of_more_pairs_than_32_bits_count_takes_the_time_of_its_ports() {
+    const N: u64 = 70_000;
+    let params = Params::new()
+        .with_int("endpoints", N as i64)
+        .with_int("latency_ps", 1_000);
+    let star = presets::lookup("star").unwrap();
+    let star = Arc::new(star.build(&params).unwrap());
+    let ranks: Vec<u32> = (0..N as u32).collect();
+    let direct = lookup("direct").unwrap();
+    // 50 GB/s a port, the default: N kB, of which one is the rank's own, and two links' latency.
+    let asked = question(&star, &ranks, direct, Collective::AllToAll, N * 1_000);
+    let simulation = asked.answer(None).unwrap().simulation;
+    assert_eq!(u64::from(order(&simulation)), N);
+    assert_eq!(simulation.time_ps(), (N - 1) * 20_000 + 2_000);
+    assert_eq!(simulation.bound().time_ps, ((N - 1) * 20_000).into());
+    let mut explicit = asked;
+    explicit.settings.layers = Layers::NONE;
+    let error = explicit.answer(None).unwrap_err();
+    assert!(error.is_too_large(), "{error}");
+}
+
 /// A plan answers for every size, in any order of asking, and not for what is no size.
 #[test]
 fn a_plan_forgets_no_size() {

@@ -13,6 +13,7 @@ mod columns;
 mod cost;
 mod error;
 mod fabric;
+mod fabric_columns;
 mod flows;
 mod interrupt;
 mod many_jobs;

@@ -47,16 +47,13 @@ pub(crate) fn columns<'py>(columns: Columns<'py>, jobs: &[Job<'_>]) -> PyResult<
         .ints("step", ints(|job, t| job.0.step()[t].into()))?
         .ints("src", ints(|job, t| job.0.src()[t].0.into()))?
         .ints("dst", ints(|job, t| job.0.dst()[t].0.into()))?
-        .ints("chunk", ints(|job, t| job.0.chunks()[t].first.into()))?
+        .ints("chunk", ints(|job, t| job.0.chunks()[t].first))?
         .ints("n_chunks", ints(|job, t| job.0.chunks()[t].count.into()))?
         .ints(
             "chunk_stride",
             ints(|job, t| job.0.chunks()[t].stride.into()),
         )?
-        .ints(
-            "chunk_window",
-            ints(|job, t| job.0.chunks()[t].window.into()),
-        )?
+        .ints("chunk_window", ints(|job, t| job.0.chunks()[t].window))?
         .ints(
             "offset",
             ints(|job, t| job.0.sizes().offset_bytes(job.0.chunks()[t])),

@@ -35,7 +35,7 @@ pub(crate) struct PySchedule {
 /// Names, shape and chunk sizes of a pickled schedule.
 type Pickled = (
     (String, String),
-    (u32, u32, u32),
+    (u32, u32, u64),
     (u64, u32, Vec<u64>),
     Option<TrafficTuple>,
     Vec<(u32, u32)>,
@@ -46,7 +46,7 @@ struct Shape {
     collective: Collective,
     n_ranks: u32,
     root: RankId,
-    n_chunks: u32,
+    n_chunks: u64,
     traffic: Option<Traffic>,
 }
 
@@ -205,17 +205,14 @@ impl PySchedule {
             .check()
             .map_err(|error| raise(py, PlanError::from(error).into()))?;
         let n_chunks = if n_chunks > 0 {
-            n_chunks
+            n_chunks.into()
         } else {
             fewest_chunks(columns, &problem)?
         };
         if is_sizeless {
             // One byte per chunk; in an all-to-all the size is that of one rank's chunks.
-            let n_buffers = match collective {
-                Collective::AllToAll => n_ranks,
-                _ => 1,
-            };
-            problem.payload = Payload::Bytes(u64::from(n_chunks / n_buffers));
+            let n_buffers = collective.n_buffers(n_ranks);
+            problem.payload = Payload::Bytes(n_chunks / u64::from(n_buffers));
         }
         let sizes = ChunkSizes::of(&problem, n_chunks);
         let shape = Shape {
@@ -274,7 +271,7 @@ impl PySchedule {
     }
 
     #[getter]
-    fn n_chunks(&self) -> u32 {
+    fn n_chunks(&self) -> u64 {
         self.schedule.n_chunks()
     }
 
@@ -408,10 +405,7 @@ pub(crate) fn transfer_columns<'py>(
         .ints("step", all().map(|t| i64::from(schedule.step()[t])))?
         .ints("src", all().map(|t| i64::from(schedule.src()[t].0)))?
         .ints("dst", all().map(|t| i64::from(schedule.dst()[t].0)))?
-        .ints(
-            "chunk",
-            all().map(|t| i64::from(schedule.chunks()[t].first)),
-        )?
+        .ints("chunk", all().map(|t| schedule.chunks()[t].first as i64))?
         .ints(
             "n_chunks",
             all().map(|t| i64::from(schedule.chunks()[t].count)),
@@ -422,7 +416,7 @@ pub(crate) fn transfer_columns<'py>(
         )?
         .ints(
             "chunk_window",
-            all().map(|t| i64::from(schedule.chunks()[t].window)),
+            all().map(|t| schedule.chunks()[t].window as i64),
         )?
         .ints(
             "offset",
@@ -465,10 +459,10 @@ fn parts(
                 return Err(argument(py, text.to_owned()));
             };
             Ok(ChunkRange {
-                first,
+                first: first.into(),
                 count,
                 stride,
-                window,
+                window: window.into(),
             })
         })
         .collect::<PyResult<Vec<_>>>()?;
@@ -505,12 +499,15 @@ fn parts(
 }
 
 /// The fewest chunks that cover those of a table and divide every block of the collective.
-fn fewest_chunks(columns: &Bound<'_, PyDict>, problem: &Problem) -> PyResult<u32> {
+fn fewest_chunks(columns: &Bound<'_, PyDict>, problem: &Problem) -> PyResult<u64> {
     let last = unsigned(columns, "chunk")?.into_iter().max().unwrap_or(0);
     let blocks = problem.collective.n_blocks(problem.n_ranks());
     let n_chunks = (u64::from(last) + 1).next_multiple_of(blocks);
-    u32::try_from(n_chunks)
-        .map_err(|_| argument(columns.py(), format!("{n_chunks} chunks exceed 2^32")))
+    if n_chunks > u64::from(u32::MAX) {
+        let text = format!("{n_chunks} chunks exceed 2^32");
+        return Err(argument(columns.py(), text));
+    }
+    Ok(n_chunks)
 }
 
 fn unsigned(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<u32>> {

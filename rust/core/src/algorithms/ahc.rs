@@ -123,7 +123,7 @@ impl Algorithm for Ahc {
         };
         Symmetry {
             ranks: vec![(size, Alike::Rotations), (n_groups, Alike::Rotations)],
-            chunks: vec![axis(n_groups, 1, size), axis(1, size, n_groups)],
+            chunks: vec![axis(n_groups.into(), 1, size), axis(1, size, n_groups)],
         }
     }
 
@@ -133,8 +133,8 @@ impl Algorithm for Ahc {
         let team = Team::flat(groups[g].len() as u32);
         let mut gather = all_gather_of(problem, &team);
         let (slices, per_rank) = (groups.len() as u32, segments(groups) / team.n_ranks());
-        let owned = per_rank * slices;
-        let chunks_of = |block: u32, out: &mut Vec<u32>| {
+        let owned = u64::from(per_rank * slices);
+        let chunks_of = |block: u64, out: &mut Vec<u64>| {
             out.extend(block * owned..(block + 1) * owned);
         };
         let local = RankId::from_index(j);
@@ -173,8 +173,12 @@ fn between(
     let team = Team::flat(members.len() as u32);
     let (sub_problem, local) = (all_reduce_of(problem, &team), RankId::from_index(g));
     let slices = members.len() as u32;
-    let chunks_of = |slice: u32, out: &mut Vec<u32>| {
-        out.extend(segments.clone().map(|segment| segment * slices + slice));
+    let chunks_of = |slice: u64, out: &mut Vec<u64>| {
+        out.extend(
+            segments
+                .clone()
+                .map(|segment| u64::from(segment * slices) + slice),
+        );
     };
     // Cards run side by side in the same steps.
     program.side_by_side(|p| {

@@ -94,7 +94,7 @@ fn broadcast(program: &mut Program, problem: &Problem, rank: RankId) {
         let low_and_next = low << 1 | 1;
         if [0, low_and_next].contains(&(number & low_and_next)) {
             let to = (from_negabinary(number ^ low) % n + root) % n;
-            program.send(step, RankId(to), ChunkRange::one(0));
+            program.send(step, RankId(to), ChunkRange::one(0u32));
         }
     }
 }

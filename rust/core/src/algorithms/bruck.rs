@@ -9,7 +9,9 @@
 //! Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
 //! in multiport message-passing systems", IEEE TPDS 1997; `reference/algorithms.md` 3.6, 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, path_from};
+use super::contract::{
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, pair, path_from,
+};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -55,10 +57,7 @@ impl Algorithm for Bruck {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        match problem.collective {
-            Collective::AllToAll => problem.n_ranks() * problem.n_ranks(),
-            _ => problem.n_ranks(),
-        }
+        problem.n_ranks()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
@@ -100,7 +99,7 @@ impl Algorithm for Bruck {
         let n = problem.n_ranks();
         let rotations = Symmetry::of_ranks(n, Alike::Rotations);
         match problem.collective {
-            Collective::AllToAll => rotations.with_chunks_by_pair(n, n * n),
+            Collective::AllToAll => rotations.with_chunks_by_pair(n, n),
             _ => rotations.with_chunks_by_rank(n, n),
         }
     }
@@ -141,13 +140,19 @@ fn all_to_all_hop(
             let j = z * w + lap * period;
             let n_lows = w.min(n - j);
             let (i, d) = ((rank + n - (n_lows - 1)) % n, (rank + j) % n);
-            program.send(step, to, ChunkRange::cyclic(n * n, i * n + d, n_lows, n));
+            let all = u64::from(n) * u64::from(n);
+            let blocks = ChunkRange::cyclic(all, pair(n, i, d), n_lows, n);
+            program.send(step, to, blocks);
         }
     } else {
         for low in 0..w.min(n - z * w) {
             let count = (n - 1 - z * w - low) / period + 1;
             let (i, d) = ((rank + n - low) % n, (rank + z * w) % n);
-            program.send(step, to, ChunkRange::cyclic(n, i * n + d, count, period));
+            program.send(
+                step,
+                to,
+                ChunkRange::cyclic(n, pair(n, i, d), count, period),
+            );
         }
     }
 }

@@ -9,7 +9,7 @@
 //! alpha + S/n beta, broadcast and reduce alpha + S beta.
 //! Source: HCCL full mesh and star, MSCCL++ all-pairs; `reference/algorithms.md` 3.10 to 3.12.
 
-use super::contract::{About, Algorithm, Floor};
+use super::contract::{About, Algorithm, Floor, pair};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -58,7 +58,6 @@ impl Algorithm for Direct {
     fn n_chunks(&self, problem: &Problem) -> u32 {
         match problem.collective {
             Collective::SendRecv | Collective::Broadcast | Collective::Reduce => 1,
-            Collective::AllToAll => problem.n_ranks() * problem.n_ranks(),
             _ => problem.n_ranks(),
         }
     }
@@ -98,7 +97,7 @@ impl Algorithm for Direct {
         let n = problem.n_ranks();
         let all = Symmetry::of_ranks(n, Alike::Any);
         match problem.collective {
-            Collective::AllToAll => all.with_chunks_by_pair(n, n * n),
+            Collective::AllToAll => all.with_chunks_by_pair(n, n),
             _ if problem.collective.is_rooted() => Symmetry::NONE,
             _ => all.with_chunks_by_rank(n, n),
         }
@@ -110,7 +109,7 @@ impl Algorithm for Direct {
         match problem.collective {
             Collective::AllToAll => {
                 for to in others {
-                    program.send(0, to, ChunkRange::one(rank.0 * n + to.0));
+                    program.send(0, to, ChunkRange::one(pair(n, rank.0, to.0)));
                 }
             }
             Collective::ReduceScatter => {

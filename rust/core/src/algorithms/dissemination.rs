@@ -60,7 +60,7 @@ impl Algorithm for Dissemination {
         let n = problem.n_ranks();
         for step in 0..self.n_steps(problem) {
             let to = (rank.0 + (1 << step)) % n;
-            program.send(step, RankId(to), ChunkRange::one(0));
+            program.send(step, RankId(to), ChunkRange::one(0u32));
         }
     }
 }

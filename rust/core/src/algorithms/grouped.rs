@@ -5,7 +5,7 @@
 //! the right. ceil((n-1)/g) steps. Cost: ceil((n-1)/g) alpha + (n-1)/n S beta.
 //! Source: HCCL (cann-hcomm, A3 direct full mesh inside a supernode); `reference/algorithms.md` 3.12.
 
-use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec};
+use super::contract::{About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, pair};
 use crate::collective::{Collective, Payload, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -48,7 +48,7 @@ impl Algorithm for Grouped {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        problem.n_ranks() * problem.n_ranks()
+        problem.n_ranks()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
@@ -70,13 +70,14 @@ impl Algorithm for Grouped {
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
         let n = problem.n_ranks();
-        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n * n)
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
         let n = problem.n_ranks();
         let mut send = |step, to| {
-            program.send(step, RankId(to), ChunkRange::one(rank.0 * n + to));
+            let block = pair(n, rank.0, to);
+            program.send(step, RankId(to), ChunkRange::one(block));
         };
         for distance in 1..=n / 2 {
             let step = (distance - 1) / side(problem);

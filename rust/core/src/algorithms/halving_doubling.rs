@@ -109,7 +109,7 @@ impl Algorithm for HalvingDoubling {
 
 fn all_reduce(program: &mut Program, fold: Fold, rank: RankId) {
     let (p, log2) = (fold.n_active(), fold.log2);
-    let whole = ChunkRange::span(0, p);
+    let whole = ChunkRange::span(0u32, p);
     match fold.part(rank) {
         Part::Quiet { partner } => program.reduce(0, partner, whole),
         Part::Active { v, partner } => {

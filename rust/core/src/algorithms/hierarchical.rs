@@ -221,7 +221,7 @@ impl Algorithm for Hierarchical {
             let mut neighbor = vec![0; grid.extents.len()];
             neighbor[axis] = 1.min(extent - 1);
             chunks.push(ChunkAxis {
-                stride: grid.block(&neighbor) * parts,
+                stride: u64::from(grid.block(&neighbor)) * u64::from(parts),
                 rank_stride,
                 size: extent as u32,
             });
@@ -241,8 +241,8 @@ impl Algorithm for Hierarchical {
                 .algorithm(problem, phase)
                 .expect("supports() has checked");
             let n_inner = inner.n_chunks(&sub_problem);
-            let chunks_of = |chunk: u32, out: &mut Vec<u32>| {
-                grid.chunks_of(phase, &place, (chunk, n_inner), parts, out);
+            let chunks_of = |chunk: u64, out: &mut Vec<u64>| {
+                grid.chunks_of(phase, &place, (chunk as u32, n_inner), parts, out);
             };
             program.phase(inner.n_steps(&sub_problem), |p| {
                 p.embedded(&ranks, local, chunks_of, |p| {
@@ -491,19 +491,25 @@ impl Grid {
 
     /// The blocks that `of` stands for along the wide axes.
     fn blocks_of(&self, wide: u32, of: &[usize]) -> Vec<u32> {
-        let mut places = vec![of.to_vec()];
-        for axis in (0..self.extents.len()).filter(|axis| wide >> axis & 1 == 1) {
-            let along = |place: &Vec<usize>| {
-                let at = |i| {
-                    let mut place = place.clone();
-                    place[axis] = i;
-                    place
-                };
-                (0..self.extents[axis]).map(at).collect::<Vec<_>>()
-            };
-            places = places.iter().flat_map(along).collect();
+        let is_wide = |axis: &usize| wide >> axis & 1 == 1;
+        let mut place = of.to_vec();
+        let wide_axes: Vec<usize> = (0..self.extents.len()).filter(is_wide).collect();
+        for &axis in &wide_axes {
+            place[axis] = 0;
         }
-        places.iter().map(|place| self.block(place)).collect()
+        let mut blocks = vec![self.block(&place)];
+        // Places are counted up along the wide axes, like the digits of a number.
+        while let Some(&axis) = wide_axes
+            .iter()
+            .find(|&&axis| place[axis] + 1 < self.extents[axis])
+        {
+            for &full in wide_axes.iter().take_while(|&&full| full < axis) {
+                place[full] = 0;
+            }
+            place[axis] += 1;
+            blocks.push(self.block(&place));
+        }
+        blocks
     }
 
     /// Into how many parts each block is cut: so that every phase can have its chunks.
@@ -527,7 +533,7 @@ impl Grid {
         place: &[usize],
         (chunk, n_inner): (u32, u32),
         parts: u32,
-        out: &mut Vec<u32>,
+        out: &mut Vec<u64>,
     ) {
         let n = self.extents[phase.axis] as u32;
         let per_block = parts_per_block(n_inner, n);
@@ -542,7 +548,7 @@ impl Grid {
         let width = parts / per_block;
         let first = chunk % per_block * width;
         for block in self.blocks_of(wide, &of) {
-            out.extend((first..first + width).map(|part| block * parts + part));
+            out.extend((first..first + width).map(|part| u64::from(block * parts + part)));
         }
     }
 

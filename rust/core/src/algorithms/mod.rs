@@ -41,7 +41,8 @@ mod xor;
 
 pub use contract::{
     About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, PlanError, Slots, UnknownAlgorithm,
-    Unsupported, algorithms_for, check, excerpt, lookup, orbit_schedule, schedule, variants,
+    Unsupported, algorithms_for, check, excerpt, lookup, n_chunks, orbit_schedule, schedule,
+    variants,
 };
 
 /// All algorithms, in documentation order.

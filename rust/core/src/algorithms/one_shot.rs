@@ -64,7 +64,7 @@ impl Algorithm for OneShot {
         let n = problem.n_ranks();
         for distance in 1..n {
             let to = RankId((rank.0 + distance) % n);
-            program.reduce(0, to, ChunkRange::one(0));
+            program.reduce(0, to, ChunkRange::one(0u32));
         }
     }
 }

@@ -95,8 +95,8 @@ impl Algorithm for Pipeline {
             return Symmetry::NONE;
         }
         let (n_groups, size) = shape(problem);
-        let axis = |stride, size| ChunkAxis {
-            stride,
+        let axis = |stride: u32, size| ChunkAxis {
+            stride: stride.into(),
             rank_stride: stride,
             size,
         };

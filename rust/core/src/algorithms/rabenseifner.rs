@@ -78,8 +78,11 @@ impl Algorithm for Rabenseifner {
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
         let fold = fold(problem);
         let (p, log2) = (fold.n_active(), fold.log2);
-        let (lower, upper) = (ChunkRange::span(0, p / 2), ChunkRange::span(p / 2, p / 2));
-        let whole = ChunkRange::span(0, p);
+        let (lower, upper) = (
+            ChunkRange::span(0u32, p / 2),
+            ChunkRange::span(p / 2, p / 2),
+        );
+        let whole = ChunkRange::span(0u32, p);
         if fold.is_folded() {
             let part = fold.part(rank);
             program.phase(before(problem), |p| match part {
@@ -115,7 +118,7 @@ impl Algorithm for Rabenseifner {
 /// The chunks that v sums after `n_halvings` of l: bit s of v chose the half at step s.
 fn range_of(v: u32, n_halvings: u32, log2: u32) -> ChunkRange {
     let chosen = (0..n_halvings).map(|s| (v >> s & 1) << (log2 - 1 - s));
-    ChunkRange::span(chosen.sum(), 1 << (log2 - n_halvings))
+    ChunkRange::span(chosen.sum::<u32>(), 1 << (log2 - n_halvings))
 }
 
 fn fold(problem: &Problem) -> Fold {

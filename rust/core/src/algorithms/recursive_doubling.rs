@@ -25,7 +25,12 @@ static ABOUT: About = About {
     options: &[FOLD],
 };
 
-const VECTOR: ChunkRange = ChunkRange::one(0);
+const VECTOR: ChunkRange = ChunkRange {
+    first: 0,
+    count: 1,
+    stride: 1,
+    window: 0,
+};
 
 impl Algorithm for RecursiveDoubling {
     fn about(&self) -> &'static About {

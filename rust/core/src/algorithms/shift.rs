@@ -4,7 +4,7 @@
 //! rank has one partner per direction at a time. Cost: (n-1) alpha + (n-1)/n S beta.
 //! Source: HCCL "Pairwise"; MPICH `alltoall_pairwise`; `reference/algorithms.md` 3.12.
 
-use super::contract::{About, Algorithm};
+use super::contract::{About, Algorithm, pair};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -37,7 +37,7 @@ impl Algorithm for Shift {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        problem.n_ranks() * problem.n_ranks()
+        problem.n_ranks()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
@@ -51,14 +51,15 @@ impl Algorithm for Shift {
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
         let n = problem.n_ranks();
-        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n * n)
+        Symmetry::of_ranks(n, Alike::Rotations).with_chunks_by_pair(n, n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
         let n = problem.n_ranks();
         for distance in 1..n {
             let to = (rank.0 + distance) % n;
-            program.send(distance - 1, RankId(to), ChunkRange::one(rank.0 * n + to));
+            let block = pair(n, rank.0, to);
+            program.send(distance - 1, RankId(to), ChunkRange::one(block));
         }
     }
 }

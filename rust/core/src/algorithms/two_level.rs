@@ -8,7 +8,7 @@
 //! Source: HCCL staged, MSCCL two-step, Tutel 2DH; `reference/algorithms.md` 3.12.
 
 use super::contract::{
-    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported, equal_groups_of,
+    About, Algorithm, Candidate, Floor, OptionKind, OptionSpec, Unsupported, equal_groups_of, pair,
     place_of,
 };
 use crate::collective::{Collective, Payload, Problem};
@@ -82,7 +82,7 @@ impl Algorithm for TwoLevel {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        problem.n_ranks() * problem.n_ranks()
+        problem.n_ranks()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
@@ -125,18 +125,19 @@ impl Algorithm for TwoLevel {
         }
         let (n_groups, size) = (groups.len() as u32, groups[0].len() as u32);
         // A block is (source, destination), and either end moves with the ranks of its axis.
-        let axis = |stride, rank_stride, size| ChunkAxis {
+        let axis = |stride: u64, rank_stride, size| ChunkAxis {
             stride,
             rank_stride,
             size,
         };
+        let [wide, n] = [size, n].map(u64::from);
         Symmetry {
             ranks: vec![(size, Alike::Rotations), (n_groups, Alike::Rotations)],
             chunks: vec![
                 axis(1, 1, size),
-                axis(size, size, n_groups),
+                axis(wide, size, n_groups),
                 axis(n, 1, size),
-                axis(n * size, size, n_groups),
+                axis(n * wide, size, n_groups),
             ],
         }
     }
@@ -152,10 +153,12 @@ impl Algorithm for TwoLevel {
             for s in 1..size {
                 let to = groups[x][(l + s) % size];
                 // First its own blocks for the column of `to`, last everybody's of its column for `to`.
-                let blocks: Vec<u32> = if is_intra_first {
-                    column((l + s) % size).map(|d| rank.0 * n + d.0).collect()
+                let blocks: Vec<u64> = if is_intra_first {
+                    column((l + s) % size)
+                        .map(|d| pair(n, rank.0, d.0))
+                        .collect()
                 } else {
-                    column(l).map(|i| i.0 * n + to.0).collect()
+                    column(l).map(|i| pair(n, i.0, to.0)).collect()
                 };
                 send_blocks(p, s as u32 - 1, to, blocks);
             }
@@ -163,10 +166,12 @@ impl Algorithm for TwoLevel {
         let inter = |p: &mut Program| {
             for s in 1..n_groups {
                 let to = groups[(x + s) % n_groups][l];
-                let blocks: Vec<u32> = if is_intra_first {
-                    row(x).map(|i| i.0 * n + to.0).collect()
+                let blocks: Vec<u64> = if is_intra_first {
+                    row(x).map(|i| pair(n, i.0, to.0)).collect()
                 } else {
-                    row((x + s) % n_groups).map(|d| rank.0 * n + d.0).collect()
+                    row((x + s) % n_groups)
+                        .map(|d| pair(n, rank.0, d.0))
+                        .collect()
                 };
                 send_blocks(p, s as u32 - 1, to, blocks);
             }
@@ -185,7 +190,7 @@ fn is_intra_first(problem: &Problem) -> bool {
     problem.options.text(ORDER) != Some("inter_first")
 }
 
-fn send_blocks(program: &mut Program, step: u32, to: RankId, mut blocks: Vec<u32>) {
+fn send_blocks(program: &mut Program, step: u32, to: RankId, mut blocks: Vec<u64>) {
     blocks.sort_unstable();
     program.send_each(step, to, ChunkRange::cover(&blocks));
 }

@@ -5,7 +5,7 @@
 //! Source: MPICH pairwise exchange for powers of two (Thakur et al. 2005); `reference/algorithms.md`
 //! 3.12.
 
-use super::contract::{About, Algorithm, Unsupported};
+use super::contract::{About, Algorithm, Unsupported, pair};
 use crate::collective::{Collective, Problem};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Alike, Symmetry};
@@ -49,7 +49,7 @@ impl Algorithm for Xor {
     }
 
     fn n_chunks(&self, problem: &Problem) -> u32 {
-        problem.n_ranks() * problem.n_ranks()
+        problem.n_ranks()
     }
 
     fn n_steps(&self, problem: &Problem) -> u32 {
@@ -63,14 +63,15 @@ impl Algorithm for Xor {
 
     fn symmetry(&self, problem: &Problem) -> Symmetry {
         let n = problem.n_ranks();
-        Symmetry::of_ranks(n, Alike::Xor).with_chunks_by_pair(n, n * n)
+        Symmetry::of_ranks(n, Alike::Xor).with_chunks_by_pair(n, n)
     }
 
     fn rank_program(&self, problem: &Problem, rank: RankId, program: &mut Program) {
         let n = problem.n_ranks();
         for mask in 1..n {
             let to = rank.0 ^ mask;
-            program.send(mask - 1, RankId(to), ChunkRange::one(rank.0 * n + to));
+            let block = pair(n, rank.0, to);
+            program.send(mask - 1, RankId(to), ChunkRange::one(block));
         }
     }
 }

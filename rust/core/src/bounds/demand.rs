@@ -59,8 +59,9 @@ impl Demand<'_> {
         }
     }
 
-    /// Bytes that must leave and enter a group of ranks, in units of 1/third-value byte.
-    pub(super) fn crossing(&self, members: &[usize]) -> (u128, u128, u128) {
+    /// Bytes that must leave and enter a group of ranks, in units of 1/third-value byte. `total` is
+    /// [`Self::total`] in its units, which a partition into many groups looks up once.
+    pub(super) fn crossing(&self, members: &[usize], total: u128) -> (u128, u128, u128) {
         use Collective::{
             AllGather, AllReduce, AllToAll, Barrier, Broadcast, Combine, Dispatch, Gather, Reduce,
             ReduceScatter, Scatter, SendRecv,
@@ -81,7 +82,6 @@ impl Demand<'_> {
             Volume::Blocks(blocks) => blocks,
         };
         let n = self.nodes.len() as u128;
-        let total: u128 = blocks.iter().sum();
         let own: u128 = members.iter().map(|&rank| blocks[rank]).sum();
         let has_root = members.contains(&self.root);
         let (out, into) = match self.collective {

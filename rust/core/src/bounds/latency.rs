@@ -1,7 +1,6 @@
 //! Latencies: how long the first byte takes, over any path, other ranks of the team relaying.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use crate::fabric::{Bundles, Fabric};
 use crate::ids::{ClassId, NodeId};
@@ -31,7 +30,8 @@ pub(super) fn to_some(fabric: &Fabric, nodes: &[NodeId], is_rank: &[bool]) -> Ve
 }
 
 /// The latencies to one rank: least sums over live ordinary links, switches and ranks forwarding
-/// (Dijkstra on the bundles, backwards).
+/// (Dijkstra on the bundles, backwards). The links of a fabric have few latencies, and so have paths:
+/// classes wait in one list for each.
 pub(super) fn to(fabric: &Fabric, nodes: &[NodeId], is_rank: &[bool], dst: usize) -> Latencies {
     let bundles: &Bundles = fabric.bundles();
     let open = |class: ClassId| {
@@ -39,15 +39,18 @@ pub(super) fn to(fabric: &Fabric, nodes: &[NodeId], is_rank: &[bool], dst: usize
         bundles.kind(class).forwards() || members.any(|node| is_rank[node.index()])
     };
     let mut least = vec![None; bundles.n_classes()];
-    let mut heap = BinaryHeap::from([Reverse((0u64, bundles.class(nodes[dst])))]);
-    while let Some(Reverse((latency, class))) = heap.pop() {
-        if least[class.index()].is_some() {
-            continue;
-        }
-        least[class.index()] = Some(latency);
-        for hop in bundles.inward(class) {
-            if least[hop.other.index()].is_none() && open(hop.other) {
-                heap.push(Reverse((latency + hop.latency_ps, hop.other)));
+    let mut waiting = BTreeMap::from([(0u64, vec![bundles.class(nodes[dst])])]);
+    while let Some((latency, classes)) = waiting.pop_first() {
+        for class in classes {
+            if least[class.index()].is_some() {
+                continue;
+            }
+            least[class.index()] = Some(latency);
+            for hop in bundles.inward(class) {
+                if least[hop.other.index()].is_none() && open(hop.other) {
+                    let longer = latency + hop.latency_ps;
+                    waiting.entry(longer).or_default().push(hop.other);
+                }
             }
         }
     }

@@ -148,9 +148,10 @@ fn each_cut(fabric: &Fabric, demand: &Demand, partition: &Partition, visit: &mut
         }
     };
     let serial = |bytes, per, rate| Limit::Serial { bytes, per, rate };
+    let (total, _) = demand.total();
     let (mut all_out, mut all_into, mut per) = (0, 0, 1);
     for group in &partition.groups {
-        let (out, into, unit) = demand.crossing(&group.members);
+        let (out, into, unit) = demand.crossing(&group.members, total);
         visit(serial(out, unit, group.leaving), &|| {
             format!("the links out of {}", name(group))
         });
@@ -162,7 +163,7 @@ fn each_cut(fabric: &Fabric, demand: &Demand, partition: &Partition, visit: &mut
     if !fabric.has_in_network() {
         let mut messages = all_out.max(all_into);
         if demand.collective == Collective::AllReduce {
-            messages = messages.max(2 * (partition.groups.len() as u128 - 1) * demand.total().0);
+            messages = messages.max(2 * (partition.groups.len() as u128 - 1) * total);
         }
         (all_out, all_into) = (messages, messages);
     }

@@ -43,48 +43,52 @@ pub struct Conditions<'a> {
     /// The root of a rooted collective.
     pub root: RankId,
     /// Chunks in the schedule: a multiple of the collective's blocks.
-    pub n_chunks: u32,
+    pub n_chunks: u64,
     /// Where tokens go.
     pub copies: Option<&'a Copies>,
 }
 
 impl<'a> Conditions<'a> {
     /// Who holds what of a chunk before.
-    pub fn before(&self, chunk: u32) -> (Who, What) {
+    pub fn before(&self, chunk: u64) -> (Who, What) {
         let only = |rank| (Who::Only(rank), What::Of(rank));
         match self.collective {
             Collective::AllReduce
             | Collective::ReduceScatter
             | Collective::Reduce
             | Collective::Barrier => (Who::Everyone, What::Own),
-            Collective::AllGather | Collective::Gather => only(RankId(self.block(chunk))),
+            Collective::AllGather | Collective::Gather => only(RankId(self.block(chunk) as u32)),
             Collective::Broadcast | Collective::Scatter | Collective::SendRecv => only(self.root),
-            Collective::AllToAll => only(RankId(self.block(chunk) / self.n_ranks)),
-            Collective::Dispatch => only(self.copies().source(chunk)),
+            Collective::AllToAll => {
+                only(RankId((self.block(chunk) / u64::from(self.n_ranks)) as u32))
+            }
+            Collective::Dispatch => only(self.copies().source(chunk as u32)),
             // What a rank's own experts made of a token is summed there.
             Collective::Combine => (Who::Ends, What::Own),
         }
     }
 
     /// Who must hold what of a chunk after.
-    pub fn after(&self, chunk: u32) -> (Who, What) {
+    pub fn after(&self, chunk: u64) -> (Who, What) {
+        let n = u64::from(self.n_ranks);
         let block = self.block(chunk);
+        let owner = RankId(block as u32);
         match self.collective {
             Collective::AllReduce | Collective::Barrier => (Who::Everyone, What::All),
-            Collective::ReduceScatter => (Who::Only(RankId(block)), What::All),
+            Collective::ReduceScatter => (Who::Only(owner), What::All),
             Collective::Reduce => (Who::Only(self.root), What::All),
-            Collective::AllGather => (Who::Everyone, What::Of(RankId(block))),
-            Collective::Gather => (Who::Only(self.root), What::Of(RankId(block))),
+            Collective::AllGather => (Who::Everyone, What::Of(owner)),
+            Collective::Gather => (Who::Only(self.root), What::Of(owner)),
             Collective::Broadcast => (Who::Everyone, What::Of(self.root)),
-            Collective::Scatter => (Who::Only(RankId(block)), What::Of(self.root)),
+            Collective::Scatter => (Who::Only(owner), What::Of(self.root)),
             Collective::AllToAll => {
-                let (source, destination) = (block / self.n_ranks, block % self.n_ranks);
-                (Who::Only(RankId(destination)), What::Of(RankId(source)))
+                let [source, destination] = [block / n, block % n].map(|rank| RankId(rank as u32));
+                (Who::Only(destination), What::Of(source))
             }
             // Two ranks, and the root is the sender.
             Collective::SendRecv => (Who::Only(RankId(1 - self.root.0)), What::Of(self.root)),
-            Collective::Dispatch => (Who::Ends, What::Of(self.copies().source(chunk))),
-            Collective::Combine => (Who::Only(self.copies().source(chunk)), What::Ends),
+            Collective::Dispatch => (Who::Ends, What::Of(self.copies().source(chunk as u32))),
+            Collective::Combine => (Who::Only(self.copies().source(chunk as u32)), What::Ends),
         }
     }
 
@@ -98,27 +102,28 @@ impl<'a> Conditions<'a> {
     }
 
     /// Whether a rank is among those that `who` speaks of.
-    pub fn concerns(&self, who: Who, rank: RankId, chunk: u32) -> bool {
+    pub fn concerns(&self, who: Who, rank: RankId, chunk: u64) -> bool {
         match who {
             Who::Everyone => true,
             Who::Only(only) => only == rank,
-            Who::Ends => self.copies().ends(chunk).binary_search(&rank).is_ok(),
+            Who::Ends => (self.copies().ends(chunk as u32).binary_search(&rank)).is_ok(),
         }
     }
 
     /// The chunks of which a rank must hold something after, ascending.
-    pub fn due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn due_at(&self, rank: RankId) -> impl Iterator<Item = u64> + use<'a> {
         let (tokens, chunks) = match self.collective {
             Collective::Dispatch => (self.copies().due_at(rank), 0..0),
             Collective::Combine => (&[][..], self.copies().of_source(rank)),
             _ => (&[][..], 0..0),
         };
-        let tokens = tokens.iter().copied().chain(chunks);
+        let tokens = tokens.iter().copied().chain(chunks).map(u64::from);
         self.blocks_due_at(rank).chain(tokens)
     }
 
-    fn blocks_due_at(&self, rank: RankId) -> impl Iterator<Item = u32> + use<> {
-        let n_blocks = self.collective.n_blocks(self.n_ranks) as u32;
+    fn blocks_due_at(&self, rank: RankId) -> impl Iterator<Item = u64> + use<> {
+        let n_blocks = self.collective.n_blocks(self.n_ranks);
+        let own = u64::from(rank.0);
         let per_block = self.n_chunks / n_blocks;
         let first_only = |is_due: bool| if is_due { 0..n_blocks } else { 0..0 };
         let (blocks, apart) = match self.collective {
@@ -126,9 +131,9 @@ impl<'a> Conditions<'a> {
             | Collective::Barrier
             | Collective::AllGather
             | Collective::Broadcast => (0..n_blocks, 1),
-            Collective::ReduceScatter | Collective::Scatter => (rank.0..rank.0 + 1, 1),
+            Collective::ReduceScatter | Collective::Scatter => (own..own + 1, 1),
             Collective::Reduce | Collective::Gather => (first_only(rank == self.root), 1),
-            Collective::AllToAll => (rank.0..n_blocks, self.n_ranks),
+            Collective::AllToAll => (own..n_blocks, self.n_ranks),
             Collective::SendRecv => (first_only(rank != self.root), 1),
             Collective::Dispatch | Collective::Combine => (0..0, 1),
         };
@@ -137,11 +142,9 @@ impl<'a> Conditions<'a> {
     }
 
     /// The block that a chunk is part of.
-    fn block(&self, chunk: u32) -> u32 {
-        let n_blocks = self.collective.n_blocks(self.n_ranks);
-        // n_chunks is a multiple of n_blocks, so the quotient is exact and fits.
-        let chunks_per_block = u64::from(self.n_chunks) / n_blocks;
-        (u64::from(chunk) / chunks_per_block) as u32
+    fn block(&self, chunk: u64) -> u64 {
+        // n_chunks is a multiple of the number of blocks, so the quotient is exact.
+        chunk / (self.n_chunks / self.collective.n_blocks(self.n_ranks))
     }
 }
 
@@ -149,7 +152,7 @@ impl<'a> Conditions<'a> {
 mod tests {
     use super::*;
 
-    fn conditions(collective: Collective, n_chunks: u32) -> Conditions<'static> {
+    fn conditions(collective: Collective, n_chunks: u64) -> Conditions<'static> {
         Conditions {
             collective,
             n_ranks: 3,
@@ -170,7 +173,7 @@ mod tests {
     #[test]
     fn what_is_due_at_a_rank_is_what_the_chunks_are_due_for() {
         for &collective in Collective::ALL.iter().filter(|c| !c.moves_tokens()) {
-            let n_chunks = 2 * collective.n_blocks(3) as u32;
+            let n_chunks = 2 * collective.n_blocks(3);
             let mut c = conditions(collective, n_chunks);
             c.n_ranks = if collective == Collective::SendRecv {
                 2
@@ -178,8 +181,8 @@ mod tests {
                 3
             };
             for rank in (0..c.n_ranks).map(RankId) {
-                let is_due = |&chunk: &u32| c.concerns(c.after(chunk).0, rank, chunk);
-                let expected: Vec<u32> = (0..n_chunks).filter(is_due).collect();
+                let is_due = |&chunk: &u64| c.concerns(c.after(chunk).0, rank, chunk);
+                let expected: Vec<u64> = (0..n_chunks).filter(is_due).collect();
                 assert_eq!(
                     c.due_at(rank).collect::<Vec<_>>(),
                     expected,

@@ -135,6 +135,14 @@ impl Collective {
         }
     }
 
+    /// Buffers that a size counts: an all-to-all has one of every rank, everything else has one.
+    pub const fn n_buffers(self, n_ranks: u32) -> u32 {
+        match self {
+            Self::AllToAll => n_ranks,
+            _ => 1,
+        }
+    }
+
     /// Numerator and denominator of busbw / algbw for `n_ranks` >= 1 ranks, as in nccl-tests; of
     /// tokens that of an all-to-all.
     pub const fn busbw_factor(self, n_ranks: u32) -> (u64, u64) {

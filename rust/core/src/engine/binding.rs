@@ -20,8 +20,10 @@ use num_traits::CheckedAdd;
 use super::workload::{Incidence, Workload};
 use crate::csr::Csr;
 
-/// Looks at pairs of resources on a route, per operation: a run costs more than so many.
-const PAIRS_PER_OP: usize = 32;
+/// Pairs of resources on one route that are looked at, for each operation and beside that: where many
+/// operations take each route this is little beside their run, elsewhere it is not.
+const PAIRS_PER_OP: usize = 4;
+const FEW_PAIRS: usize = 4096;
 
 /// The workload without the resources that never hold anybody back; resources keep their numbers.
 /// `None` if there are none, routes change at a time, or looking would cost as much as running.
@@ -37,7 +39,7 @@ pub fn binding(workload: &Workload) -> Option<Workload> {
         .filter(|&route| is_used[route as usize])
         .collect();
     let n_pairs = |&route: &u32| workload.routes.row(route as usize).len().pow(2);
-    if used.iter().map(n_pairs).sum::<usize>() > PAIRS_PER_OP * workload.n_ops() {
+    if used.iter().map(n_pairs).sum::<usize>() > PAIRS_PER_OP * workload.n_ops() + FEW_PAIRS {
         return None;
     }
     let mut search = Search::new(workload, &used);

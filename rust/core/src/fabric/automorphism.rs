@@ -1,9 +1,10 @@
 //! Automorphisms: permutations of a fabric's nodes under which it stays the same.
 //!
-//! Given where some endpoints go, the rest is guessed and then proved. The guess: classes of nodes
-//! are colored by hashes of what surrounds them, once with each given endpoint marked by its number
-//! and once with each image marked so; classes of equal color correspond, in the order of their ids
-//! where there are several. The proof takes nothing from it: every bundle must have its image, with
+//! Given where some endpoints go, the rest is guessed and then proved. The first guess goes along the
+//! links from the endpoints on: neighbors of a class correspond to those of its image, in the order of
+//! their ids. Where that is none, classes of nodes are colored by hashes of what surrounds them, once
+//! with each given endpoint marked by its number and once with each image marked so; classes of equal
+//! color correspond, in the order of their ids where there are several. The proof takes nothing from it: every bundle must have its image, with
 //! equal rates, latency, kind and number of links, between the images of its ends, and ends of equal
 //! kind and reduction rate. A rule of routing that looks at nothing else routes images alike.
 
@@ -12,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::bundle::{Bundle, Bundles};
 use super::element::NodeKind;
 use super::graph::Fabric;
+use crate::csr::Csr;
 use crate::ids::{BundleId, ClassId, NodeId};
 
 /// Where each bundle goes.
@@ -45,26 +47,53 @@ pub struct AutomorphismSearch<'a> {
     bundles: &'a Bundles,
     /// Per bundle.
     attributes: Vec<u32>,
-    /// By ends and attributes.
-    known: FxHashMap<(ClassId, ClassId, u32), BundleId>,
+    /// Per class, its bundles to others, ascending.
+    ways: Csr<Way>,
 }
+
+/// A bundle as its source sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    to: ClassId,
+    attributes: u32,
+    bundle: BundleId,
+}
+
+/// In place of the image of a class: not known.
+const UNKNOWN: ClassId = ClassId(u32::MAX);
 
 impl<'a> AutomorphismSearch<'a> {
     /// `None` if there are bundles that nothing tells apart.
     pub fn new(fabric: &'a Fabric, bundles: &'a Bundles) -> Option<Self> {
         let attributes = attributes(fabric, bundles);
-        let all = bundles.bundles().iter().zip(&attributes).enumerate();
-        let ends = all.map(|(id, (bundle, &attributes))| {
-            let key = (bundle.src, bundle.dst, attributes);
-            (key, BundleId::from_index(id))
-        });
-        let known: FxHashMap<_, _> = ends.collect();
-        let is_each_known = known.len() == bundles.bundles().len();
-        is_each_known.then_some(Self {
+        let all = bundles.bundles();
+        let unsorted = Csr::grouped(
+            bundles.n_classes(),
+            all.len(),
+            |bundle| Some(all[bundle].src.index()),
+            |bundle| Way {
+                to: all[bundle].dst,
+                attributes: attributes[bundle],
+                bundle: BundleId::from_index(bundle),
+            },
+        );
+        let mut ways = Csr::with_capacity(unsorted.n_rows(), unsorted.n_items());
+        let mut sorted: Vec<Way> = Vec::new();
+        for row in unsorted.rows() {
+            sorted.clear();
+            sorted.extend(row);
+            sorted.sort_unstable();
+            let is_alike = |pair: &[Way]| pair[0].end() == pair[1].end();
+            if sorted.windows(2).any(is_alike) {
+                return None;
+            }
+            ways.push_row(sorted.iter().copied());
+        }
+        Some(Self {
             fabric,
             bundles,
             attributes,
-            known,
+            ways,
         })
     }
 
@@ -78,8 +107,68 @@ impl<'a> AutomorphismSearch<'a> {
             nodes.iter().map(alone).collect()
         };
         let (from, to) = (ends(from)?, ends(to)?);
-        let image = guess(self.fabric, self.bundles, &self.attributes, &from, &to)?;
-        self.prove(&image)
+        let given = self.given(&from, &to)?;
+        let spread = self.spread(given, &from).and_then(|it| self.prove(&it));
+        spread.or_else(|| {
+            let image = guess(self.fabric, self.bundles, &self.attributes, &from, &to)?;
+            self.prove(&image)
+        })
+    }
+
+    /// The given images, unless bundles between the given classes already have none.
+    fn given(&self, from: &[ClassId], to: &[ClassId]) -> Option<Vec<ClassId>> {
+        let mut image = vec![UNKNOWN; self.bundles.n_classes()];
+        for (class, &other) in from.iter().zip(to) {
+            image[class.index()] = other;
+        }
+        let is_joined = |(class, other): (&ClassId, &ClassId)| {
+            let there = self.ways.row(other.index());
+            let here = self.ways.row(class.index()).iter().enumerate();
+            let mut known = here.filter(|(_, way)| image[way.to.index()] != UNKNOWN);
+            known.all(|(place, way)| way.image(&image, there, place).is_some())
+        };
+        from.iter().zip(to).all(is_joined).then_some(image)
+    }
+
+    /// A guess from the given images on, along the bundles: of those that leave a class, the ones to
+    /// classes without an image go to those that leave its image to classes that are none, alike to
+    /// alike in the order of the classes.
+    fn spread(&self, given: Vec<ClassId>, from: &[ClassId]) -> Option<Vec<ClassId>> {
+        let mut image = given;
+        let mut taken = vec![false; image.len()];
+        for class in from {
+            taken[image[class.index()].index()] = true;
+        }
+        let mut queue = from.to_vec();
+        let mut head = 0;
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        while let Some(&class) = queue.get(head) {
+            head += 1;
+            let open = |row: usize, is_open: &dyn Fn(ClassId) -> bool, to: &mut Vec<_>| {
+                let ways = self.ways.row(row).iter().filter(|way| is_open(way.to));
+                to.clear();
+                to.extend(ways.map(|way| (way.attributes, way.to)));
+                to.sort_unstable();
+            };
+            let other = image[class.index()].index();
+            open(class.index(), &|to| image[to.index()] == UNKNOWN, &mut here);
+            open(other, &|to| !taken[to.index()], &mut there);
+            if here.len() != there.len() {
+                return None;
+            }
+            for (&(attributes, class), &(others, other)) in here.iter().zip(&there) {
+                // Several bundles may lead to one class.
+                if image[class.index()] == UNKNOWN && !taken[other.index()] {
+                    image[class.index()] = other;
+                    taken[other.index()] = true;
+                    queue.push(class);
+                }
+                if attributes != others || image[class.index()] != other {
+                    return None;
+                }
+            }
+        }
+        (queue.len() == image.len()).then_some(image)
     }
 
     /// The images of the bundles, if the images of the classes make an automorphism.
@@ -94,17 +183,31 @@ impl<'a> AutomorphismSearch<'a> {
         }
         // Bundles of the same ends differ in their attributes, so that different ones have
         // different images; equally many there are, so every bundle is an image.
-        let all = self.bundles.bundles().iter().zip(&self.attributes);
-        let images = all.map(|(bundle, &attributes)| {
-            let key = (
-                image[bundle.src.index()],
-                image[bundle.dst.index()],
-                attributes,
-            );
-            self.known.get(&key).copied()
-        });
-        let image = images.collect::<Option<Vec<BundleId>>>()?;
-        Some(Automorphism { image })
+        let mut images = vec![BundleId(0); self.attributes.len()];
+        for (here, other) in self.ways.rows().zip(image) {
+            let there = self.ways.row(other.index());
+            for (place, way) in here.iter().enumerate() {
+                images[way.bundle.index()] = way.image(image, there, place)?;
+            }
+        }
+        Some(Automorphism { image: images })
+    }
+}
+
+impl Way {
+    fn end(self) -> (ClassId, u32) {
+        (self.to, self.attributes)
+    }
+
+    /// The bundle among those of the source's image that leads to the image of this one's end and is
+    /// like it; often it is at the same place among them.
+    fn image(self, image: &[ClassId], there: &[Self], place: usize) -> Option<BundleId> {
+        let end = (image[self.to.index()], self.attributes);
+        if let Some(way) = there.get(place).filter(|way| way.end() == end) {
+            return Some(way.bundle);
+        }
+        let found = there.binary_search_by_key(&end, |way| way.end()).ok()?;
+        Some(there[found].bundle)
     }
 }
 

@@ -112,7 +112,7 @@ impl Bundles {
         let n_classes = class_of.iter().max().map_or(0, |max| *max as usize + 1);
         let members = grouped(n_classes, &class_of, NodeId::from_index);
         let class_of: Vec<ClassId> = class_of.into_iter().map(ClassId).collect();
-        let bundle_of = bundle_of(fabric, &class_of, attributes);
+        let bundle_of = bundle_of(fabric, &members, &class_of, attributes);
         let n_bundles = bundle_of.iter().max().map_or(0, |max| *max as usize + 1);
         let links = grouped(n_bundles, &bundle_of, LinkId::from_index);
         let bundles: Vec<Bundle> = links
@@ -249,18 +249,31 @@ fn attributes(fabric: &Fabric) -> Vec<u32> {
 }
 
 /// The bundle of each link, numbered by first link.
-fn bundle_of(fabric: &Fabric, class_of: &[ClassId], attributes: &[u32]) -> Vec<u32> {
-    let mut known = FxHashMap::default();
-    let ids = fabric
-        .links()
-        .iter()
-        .zip(attributes)
-        .map(|(link, attributes)| {
-            let next = known.len() as u32;
-            let ends = (class_of[link.src.index()], class_of[link.dst.index()]);
-            *known.entry((ends, *attributes)).or_insert(next)
-        });
-    ids.collect()
+fn bundle_of(
+    fabric: &Fabric,
+    members: &Csr<NodeId>,
+    class_of: &[ClassId],
+    attributes: &[u32],
+) -> Vec<u32> {
+    let mut bundle_of = vec![0; fabric.links().len()];
+    let mut n_bundles = 0;
+    let mut ways: Vec<(ClassId, u32, LinkId)> = Vec::new();
+    for nodes in members.rows() {
+        let links = nodes.iter().flat_map(|node| fabric.out_links(*node));
+        ways.clear();
+        ways.extend(links.map(|&link| {
+            let other = class_of[fabric.link(link).dst.index()];
+            (other, attributes[link.index()], link)
+        }));
+        ways.sort_unstable();
+        for alike in ways.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            for (_, _, link) in alike {
+                bundle_of[link.index()] = n_bundles;
+            }
+            n_bundles += 1;
+        }
+    }
+    refine::numbered_by_first(&bundle_of)
 }
 
 fn bundle(fabric: &Fabric, class_of: &[ClassId], links: &[LinkId]) -> Bundle {
@@ -296,34 +309,26 @@ fn usable_hops(
     n_classes: usize,
     ends: impl Fn(&Bundle) -> (ClassId, ClassId),
 ) -> Csr<Hop> {
-    let mut at: Vec<(ClassId, Hop)> = Vec::with_capacity(bundles.len());
-    for (index, bundle) in bundles.iter().enumerate() {
-        if fabric.link(bundle.representative).is_usable() {
-            let (here, other) = ends(bundle);
-            at.push((here, hop(fabric, index, bundle, unit, other)));
-        }
-    }
-    at.sort_unstable_by_key(|(here, hop)| (*here, hop.other, hop.bundle));
-    let mut rest = at.as_slice();
-    let mut csr = Csr::with_capacity(n_classes, at.len());
-    for class in 0..n_classes {
-        let end = rest.partition_point(|(here, _)| here.index() <= class);
-        csr.push_row(rest[..end].iter().map(|(_, hop)| *hop));
-        rest = &rest[end..];
+    let row_of = |index: usize| {
+        let bundle = &bundles[index];
+        let is_usable = fabric.link(bundle.representative).is_usable();
+        is_usable.then(|| ends(bundle).0.index())
+    };
+    let rows = Csr::grouped(n_classes, bundles.len(), row_of, |index| index);
+    let mut csr = Csr::with_capacity(n_classes, rows.n_items());
+    let mut by_other: Vec<(ClassId, usize)> = Vec::new();
+    for row in rows.rows() {
+        by_other.clear();
+        by_other.extend(row.iter().map(|&index| (ends(&bundles[index]).1, index)));
+        by_other.sort_unstable();
+        let hop = |&(other, index)| hop(fabric, index, &bundles[index], unit, other);
+        csr.push_row(by_other.iter().map(hop));
     }
     csr
 }
 
 /// The positions of each group, ascending.
 fn grouped<T: Copy>(n_groups: usize, group_of: &[u32], id: impl Fn(usize) -> T) -> Csr<T> {
-    let mut order: Vec<u32> = (0..group_of.len() as u32).collect();
-    order.sort_by_key(|position| group_of[*position as usize]);
-    let mut rest = order.as_slice();
-    let mut csr = Csr::with_capacity(n_groups, group_of.len());
-    for group in 0..n_groups {
-        let end = rest.partition_point(|position| group_of[*position as usize] as usize <= group);
-        csr.push_row(rest[..end].iter().map(|position| id(*position as usize)));
-        rest = &rest[end..];
-    }
-    csr
+    let row_of = |position: usize| Some(group_of[position] as usize);
+    Csr::grouped(n_groups, group_of.len(), row_of, id)
 }

@@ -293,23 +293,6 @@ impl fmt::Debug for Fabric {
 
 /// Link ids per node, ascending, by counting.
 fn adjacency(n_nodes: usize, links: &[Link], end: impl Fn(&Link) -> NodeId) -> Csr<LinkId> {
-    let mut start = vec![0usize; n_nodes + 1];
-    for link in links {
-        start[end(link).index() + 1] += 1;
-    }
-    for node in 0..n_nodes {
-        start[node + 1] += start[node];
-    }
-    let mut cursor = start.clone();
-    let mut ids = vec![LinkId(0); links.len()];
-    for (index, link) in links.iter().enumerate() {
-        let slot = &mut cursor[end(link).index()];
-        ids[*slot] = LinkId::from_index(index);
-        *slot += 1;
-    }
-    let mut csr = Csr::with_capacity(n_nodes, links.len());
-    for node in 0..n_nodes {
-        csr.push_row(ids[start[node]..start[node + 1]].iter().copied());
-    }
-    csr
+    let row_of = |link: usize| Some(end(&links[link]).index());
+    Csr::grouped(n_nodes, links.len(), row_of, LinkId::from_index)
 }

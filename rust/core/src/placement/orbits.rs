@@ -70,23 +70,20 @@ impl FabricOrbits {
         if let Some(orbits) = known.orbits.iter().find(is_it) {
             return Some(orbits.clone());
         }
-        let automorphisms = group
-            .axes()
-            .iter()
-            .filter_map(|axis| known.axes[axis].clone());
-        let orbits = Arc::new(Self::new(group.clone(), bundles, automorphisms));
+        let of_axes = group.axes().iter();
+        let automorphisms: Vec<&Automorphism> = of_axes
+            .filter_map(|axis| known.axes[axis].as_deref())
+            .flatten()
+            .collect();
+        let orbits = Arc::new(Self::new(group, bundles, &automorphisms));
         known.orbits.push(orbits.clone());
         Some(orbits)
     }
 
-    fn new(
-        group: Group,
-        bundles: &Bundles,
-        automorphisms: impl Iterator<Item = Arc<Vec<Automorphism>>>,
-    ) -> Self {
+    fn new(group: Group, bundles: &Bundles, automorphisms: &[&Automorphism]) -> Self {
         let n_bundles = bundles.bundles().len();
         let mut root: Vec<u32> = (0..n_bundles as u32).collect();
-        for automorphism in automorphisms.flat_map(|all| (*all).clone()) {
+        for automorphism in automorphisms {
             for bundle in 0..n_bundles {
                 let image = automorphism.bundle(BundleId::from_index(bundle)).0;
                 let (a, b) = (find(&mut root, bundle as u32), find(&mut root, image));
@@ -94,26 +91,23 @@ impl FabricOrbits {
                 root[a.max(b) as usize] = a.min(b);
             }
         }
-        let mut orbit_of = vec![0; n_bundles];
-        let mut members: Vec<Vec<BundleId>> = Vec::new();
+        let mut orbit_of: Vec<u32> = vec![0; n_bundles];
+        let mut n_orbits = 0;
         for bundle in 0..n_bundles {
             let first = find(&mut root, bundle as u32) as usize;
             if first == bundle {
-                orbit_of[bundle] = members.len() as u32;
-                members.push(Vec::new());
+                orbit_of[bundle] = n_orbits;
+                n_orbits += 1;
             } else {
                 orbit_of[bundle] = orbit_of[first];
             }
-            members[orbit_of[bundle] as usize].push(BundleId::from_index(bundle));
         }
-        let mut csr = Csr::with_capacity(members.len(), n_bundles);
-        for row in members {
-            csr.push_row(row);
-        }
+        let row_of = |bundle: usize| Some(orbit_of[bundle] as usize);
+        let members = Csr::grouped(n_orbits as usize, n_bundles, row_of, BundleId::from_index);
         Self {
             group: Arc::new(group),
             orbit_of,
-            bundles: csr,
+            bundles: members,
         }
     }
 
@@ -180,6 +174,7 @@ pub fn place_orbits(
         resources: Vec::new(),
         resource_of: FxHashMap::default(),
         route_of: FxHashMap::default(),
+        alike: FxHashMap::default(),
         loads: Vec::new(),
     };
     let edges = (representatives.depends_on(), representatives.follows());
@@ -212,6 +207,10 @@ pub fn place_orbits(
     }))
 }
 
+/// Resource, numerator and denominator of each load of a whole orbit and of one operation alone; and
+/// the latency.
+type Loads = ([Vec<(u32, u64, u64)>; 2], u64);
+
 struct OrbitRouter<'a> {
     network: &'a Network<'a>,
     routing: &'a dyn Routing,
@@ -224,6 +223,8 @@ struct OrbitRouter<'a> {
     resources: Vec<Resource>,
     resource_of: FxHashMap<Resource, u32>,
     route_of: FxHashMap<(RankId, RankId, Op), u32>,
+    /// Routes that load the orbits alike are one.
+    alike: FxHashMap<Loads, u32>,
     /// Of one route: orbit, sum and maximum of the shares on its bundles.
     loads: Vec<(u32, Share, Share)>,
 }
@@ -275,8 +276,19 @@ impl OrbitRouter<'_> {
             whole.push((resource, 1, 1));
             alone.push((resource, 1, 1));
         }
-        let route = self.whole.route(whole, latency_ps, fabric.software_ps());
-        self.alone.route(alone, latency_ps, fabric.software_ps());
+        for loads in [&mut whole, &mut alone] {
+            loads.sort_unstable();
+        }
+        let loads = ([whole, alone], latency_ps);
+        let route = if let Some(&route) = self.alike.get(&loads) {
+            route
+        } else {
+            let [whole, alone] = loads.0.each_ref().map(|loads| loads.iter().copied());
+            let route = self.whole.route(whole, latency_ps, fabric.software_ps());
+            self.alone.route(alone, latency_ps, fabric.software_ps());
+            self.alike.insert(loads, route);
+            route
+        };
         self.route_of.insert((src, dst, op), route);
         Ok(Some(route))
     }

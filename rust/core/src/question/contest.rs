@@ -18,7 +18,6 @@ use super::sketch::{self, Detail};
 use crate::algorithms::{self, Algorithm};
 use crate::bounds::{self, Demand, Volume};
 use crate::collective::{Options, Payload, Split};
-use crate::engine::fluid::EngineError;
 use crate::error::Error;
 use crate::fabric::routing::RoutingError;
 use crate::schedule::symmetry::Symmetry;
@@ -125,8 +124,8 @@ impl Contest {
     /// Holds the contest.
     ///
     /// # Errors
-    /// If nobody fits, or a run fails. A rival too large for the memory limit, or that links which
-    /// fail cut off, is left out as long as another one is not.
+    /// If nobody fits, or a run fails. A rival that is too large for memory, or that links which fail
+    /// cut off, is left out as long as another one is not.
     pub fn hold(
         question: &Question,
         extent: Extent,
@@ -160,9 +159,7 @@ impl Contest {
                 continue;
             }
             let outcome = match rival.run(question, until_ps, cancel) {
-                Err(
-                    error @ (Error::CutOff { .. } | Error::Engine(EngineError::MemoryLimit { .. })),
-                ) => {
+                Err(error) if error.is_too_large() || matches!(error, Error::CutOff { .. }) => {
                     left_out.get_or_insert(error);
                     continue;
                 }

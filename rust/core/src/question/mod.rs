@@ -108,9 +108,10 @@ impl Question {
             return self.wires().clone();
         }
         let best = Arc::new(self.fabric.at_best(&self.phases));
-        match best.calibration() {
-            Some(_) => best.wires().clone(),
-            None => best,
+        if best.calibration().is_some() {
+            best.wires().clone()
+        } else {
+            best
         }
     }
 

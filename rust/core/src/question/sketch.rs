@@ -18,12 +18,15 @@ use crate::fabric::Fabric;
 use crate::fabric::routing::{Network, Routing};
 use crate::ids::{NodeId, RankId};
 use crate::placement::{self, Flow, Job, Sync};
-use crate::schedule::{ChunkSizes, Program};
+use crate::schedule::{ChunkSizes, Program, Send};
 use crate::simulate::EngineKind;
 
 /// Sends of the ranks on a path above which its steps are not looked at: a path through all ranks is
 /// the schedule itself.
 const MOST_ON_PATH: u64 = 1 << 16;
+
+/// Pairs of ranks above which their loads are not looked at.
+const MOST_PAIRS: usize = 1 << 16;
 
 /// How much of a schedule is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,28 +68,32 @@ pub(super) fn at_least_ps(
     if detail == Detail::All && question.settings.check_memory(n_transfers).is_err() {
         return Ok(0);
     }
-    let (path, all) = (sketch.path(), || problem.team.ranks().collect::<Vec<_>>());
     // One by one: what comes first is cheaper, and often says enough.
-    let bounds: [&dyn Fn() -> Result<u64, Error>; 3] = match detail {
-        Detail::Few => [
-            &|| sketch.of_chain(),
-            &|| sketch.of_loads(&sketch.busy()),
-            &|| sketch.of_steps(&path),
-        ],
-        Detail::All => [
-            &|| sketch.of_steps(&all()),
-            &|| sketch.of_loads(&all()),
-            &|| Ok(0),
-        ],
-    };
     let mut at_least_ps = 0;
-    for bound in bounds {
-        at_least_ps = bound()?.max(at_least_ps);
-        if at_least_ps > until_ps {
-            break;
+    if detail == Detail::Few {
+        at_least_ps = sketch.of_chain()?;
+        if at_least_ps <= until_ps {
+            at_least_ps = at_least_ps.max(sketch.of_loads(&sketch.written(&sketch.busy()))?);
+        }
+        if at_least_ps <= until_ps {
+            at_least_ps = at_least_ps.max(sketch.of_steps(&sketch.written(&sketch.path()))?);
+        }
+    } else {
+        let all: Vec<RankId> = problem.team.ranks().collect();
+        let all = sketch.written(&all);
+        at_least_ps = at_least_ps.max(sketch.of_steps(&all)?);
+        if at_least_ps <= until_ps {
+            at_least_ps = at_least_ps.max(sketch.of_loads(&all)?);
         }
     }
     Ok(at_least_ps)
+}
+
+/// What some ranks send.
+struct Written {
+    sends: Vec<Send>,
+    /// Whether they have several queues each, in which steps do not wait for each other.
+    has_queues: bool,
 }
 
 /// A schedule that has not been built.
@@ -117,12 +124,12 @@ impl Sketch<'_> {
         self.of_flows(&hops.collect::<Vec<_>>())
     }
 
-    /// What some ranks send, as one flow per pair.
-    fn of_loads(&self, some: &[RankId]) -> Result<u64, Error> {
-        let program = self.written(some);
+    /// What some ranks send, as one flow per pair; nothing where almost every send has a pair of its
+    /// own, since the bound of the routes of all costs no more.
+    fn of_loads(&self, some: &Written) -> Result<u64, Error> {
         let mut place: FxHashMap<(RankId, RankId), usize> = FxHashMap::default();
         let mut n_chunks: Vec<((RankId, RankId), u32)> = Vec::new();
-        for send in program.sends().iter().filter(|send| send.src != send.dst) {
+        for send in some.sends.iter().filter(|send| send.src != send.dst) {
             let ends = (send.src, send.dst);
             let place = *place.entry(ends).or_insert_with(|| {
                 n_chunks.push((ends, 0));
@@ -131,7 +138,13 @@ impl Sketch<'_> {
             let count = &mut n_chunks[place].1;
             *count = count.saturating_add(send.chunks.count);
         }
-        let sizes = ChunkSizes::of(self.problem, self.algorithm.n_chunks(self.problem));
+        if n_chunks.len() > MOST_PAIRS {
+            return Ok(0);
+        }
+        let sizes = ChunkSizes::of(
+            self.problem,
+            algorithms::n_chunks(self.algorithm, self.problem),
+        );
         let flows = n_chunks.into_iter().map(|(ends, count)| {
             let (numerator, denominator) = sizes.size_of_chunks(count);
             let bytes = numerator / u128::from(denominator);
@@ -141,24 +154,22 @@ impl Sketch<'_> {
     }
 
     /// What of the programs of some ranks is sent or received on the floor's path, step by step.
-    fn of_steps(&self, some: &[RankId]) -> Result<u64, Error> {
+    fn of_steps(&self, some: &Written) -> Result<u64, Error> {
         let n_sends = self.algorithm.n_transfers(self.problem) / self.nodes.len() as u64;
         let is_small = n_sends * self.path().len() as u64 <= MOST_ON_PATH;
         // Without events there is no pace: the times of that engine are bounds themselves.
         let is_bound = self.question.settings.engine == EngineKind::Bound;
-        if self.floor.path.is_empty() || is_bound || !is_small {
-            return Ok(0);
-        }
-        let (mut sends, queues) = self.written(some).into_queued_sends();
-        if !queues.is_empty() {
+        if self.floor.path.is_empty() || is_bound || !is_small || some.has_queues {
             return Ok(0);
         }
         let mut is_on_path = vec![false; self.nodes.len()];
         for rank in &self.floor.path {
             is_on_path[rank.index()] = true;
         }
-        sends.retain(|send| is_on_path[send.src.index()] || is_on_path[send.dst.index()]);
-        let schedule = algorithms::excerpt(self.algorithm, self.problem, sends)?;
+        let sends = some.sends.iter().copied();
+        let on_path =
+            sends.filter(|send| is_on_path[send.src.index()] || is_on_path[send.dst.index()]);
+        let schedule = algorithms::excerpt(self.algorithm, self.problem, on_path.collect())?;
         let job = Job {
             schedule: &schedule,
             nodes: self.nodes,
@@ -169,14 +180,18 @@ impl Sketch<'_> {
         Ok(bounds::joint_path_ps(&placed.workload))
     }
 
-    fn written(&self, some: &[RankId]) -> Program {
+    fn written(&self, some: &[RankId]) -> Written {
         let mut program = Program::default();
         for &rank in some {
             program.begin(rank);
-            self.algorithm
-                .rank_program(self.problem, rank, &mut program);
+            let algorithm = self.algorithm;
+            algorithm.rank_program(self.problem, rank, &mut program);
         }
-        program
+        let (sends, queues) = program.into_queued_sends();
+        Written {
+            sends,
+            has_queues: !queues.is_empty(),
+        }
     }
 
     /// The ranks of the floor's path, each once.

@@ -21,7 +21,7 @@ use crate::ids::RankId;
 /// transfers need about 10 GB.
 pub(crate) const MAX_TRANSFERS: u64 = 64_000_000;
 /// Building and verifying hold about 24 bytes per chunk moved.
-const MAX_CHUNK_MOVES: u64 = 256_000_000;
+pub(crate) const MAX_CHUNK_MOVES: u64 = 256_000_000;
 /// Four bytes each.
 const MAX_EDGES: u64 = 1_000_000_000;
 
@@ -37,7 +37,7 @@ pub struct ScheduleBuilder {
     /// The root of a rooted collective, rank 0 of another.
     pub root: RankId,
     /// Chunks that the data is divided into.
-    pub n_chunks: u32,
+    pub n_chunks: u64,
     /// Their sizes.
     pub sizes: ChunkSizes,
     /// The tokens that move, if that is what does.
@@ -137,7 +137,7 @@ impl ScheduleBuilder {
             });
         }
         let n_blocks = collective.n_blocks(n_ranks);
-        if n_chunks == 0 || !u64::from(n_chunks).is_multiple_of(n_blocks) {
+        if n_chunks == 0 || !n_chunks.is_multiple_of(n_blocks) {
             return Err(ScheduleError::ChunksPerBlock {
                 collective,
                 n_blocks,
@@ -147,7 +147,7 @@ impl ScheduleBuilder {
         let needs = match &self.traffic {
             Some(_) if !collective.moves_tokens() => Some("no tokens"),
             None if collective.moves_tokens() => Some("tokens"),
-            Some(traffic) if traffic.copies().len().max(1) != n_chunks => {
+            Some(traffic) if u64::from(traffic.copies().len().max(1)) != n_chunks => {
                 Some("as many chunks as its tokens have")
             }
             _ => None,
@@ -180,7 +180,7 @@ impl ScheduleBuilder {
                 }
             }
             let range = send.chunks;
-            let is_inside = range.last() < u64::from(self.n_chunks);
+            let is_inside = range.last() < self.n_chunks;
             if range.count == 0 || !range.is_distinct() || !is_inside {
                 return Err(ScheduleError::ChunksOutOfRange {
                     transfer,

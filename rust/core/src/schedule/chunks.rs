@@ -12,26 +12,26 @@ use crate::collective::{Payload, Problem, Split, Traffic};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChunkRange {
     /// The first chunk.
-    pub first: u32,
+    pub first: u64,
     /// How many chunks.
     pub count: u32,
     /// The distance between neighbors; 1 where there is one chunk.
     pub stride: u32,
     /// Past the end of the window of so many chunks that `first` lies in (windows lie side by side
     /// from chunk 0 on), they go on at its start; 0 where they pass no end.
-    pub window: u32,
+    pub window: u64,
 }
 
 impl ChunkRange {
     /// One chunk.
-    pub const fn one(chunk: u32) -> Self {
+    pub fn one(chunk: impl Into<u64>) -> Self {
         Self::span(chunk, 1)
     }
 
     /// `count` neighboring chunks.
-    pub const fn span(first: u32, count: u32) -> Self {
+    pub fn span(first: impl Into<u64>, count: u32) -> Self {
         Self {
-            first,
+            first: first.into(),
             count,
             stride: 1,
             window: 0,
@@ -40,8 +40,9 @@ impl ChunkRange {
 
     /// `count` > 0 chunks from `first` on in strides of `stride`, around the window of `window`
     /// chunks that `first` lies in.
-    pub fn cyclic(window: u32, first: u32, count: u32, stride: u32) -> Self {
-        let offset = u64::from(first % window);
+    pub fn cyclic(window: impl Into<u64>, first: impl Into<u64>, count: u32, stride: u32) -> Self {
+        let (window, first) = (window.into(), first.into());
+        let offset = first % window;
         let passed = u64::from(count) * u64::from(stride);
         let range = Self {
             first,
@@ -49,12 +50,12 @@ impl ChunkRange {
             stride: if count == 1 { 1 } else { stride },
             window: 0,
         };
-        if count == 1 || offset + passed - u64::from(stride) < u64::from(window) {
+        if count == 1 || offset + passed - u64::from(stride) < window {
             return range;
         }
-        if passed == u64::from(window) {
+        if passed == window {
             // Once around: it makes no difference where that began.
-            let first = first - first % window + first % window % stride;
+            let first = first - offset + offset % u64::from(stride);
             return Self { first, ..range };
         }
         Self { window, ..range }
@@ -62,12 +63,12 @@ impl ChunkRange {
 
     /// Chunks in the order in which [`Self::iter`] has them, if each is `stride` behind the one
     /// before, maybe around one of these windows.
-    pub fn from_sequence(chunks: &[u32], stride: u32, windows: &[u32]) -> Option<Self> {
+    pub fn from_sequence(chunks: &[u64], stride: u32, windows: &[u64]) -> Option<Self> {
         let [first, ..] = *chunks else { return None };
         let count = chunks.len() as u32;
         let end = chunks.windows(2).find(|pair| pair[0] >= pair[1]);
         // Where the numbers fall, the window ends.
-        let around = |pair: &[u32]| pair[0].checked_add(stride)?.checked_sub(pair[1]);
+        let around = |pair: &[u64]| pair[0].checked_add(stride.into())?.checked_sub(pair[1]);
         let window = match end {
             Some(pair) => around(pair).filter(|window| windows.contains(window))?,
             None => 0,
@@ -87,46 +88,51 @@ impl ChunkRange {
 
     /// The chunks in order.
     #[inline]
-    pub fn iter(self) -> impl Iterator<Item = u32> {
+    pub fn iter(self) -> impl Iterator<Item = u64> {
         let offset = self.first.checked_rem(self.window).unwrap_or(0);
         (0..self.count).map(move |i| {
+            let passed = u64::from(i) * u64::from(self.stride);
             if self.window == 0 {
-                return self.first + i * self.stride;
+                return self.first + passed;
             }
-            let passed = u64::from(offset) + u64::from(i) * u64::from(self.stride);
-            self.first - offset + (passed % u64::from(self.window)) as u32
+            self.first - offset + (offset + passed) % self.window
         })
     }
 
-    /// The largest chunk that there may be, in 64 bits because unchecked input may leave the 32.
+    /// The largest chunk that there may be; as far as 64 bits go, as input may be unchecked.
     pub fn last(self) -> u64 {
-        let first = u64::from(self.first);
-        match first.checked_rem(u64::from(self.window)) {
-            Some(offset) => first - offset + u64::from(self.window) - 1,
-            None => first + u64::from(self.stride) * u64::from(self.count.saturating_sub(1)),
+        let passed = u64::from(self.stride) * u64::from(self.count.saturating_sub(1));
+        match self.first.checked_rem(self.window) {
+            Some(offset) => (self.first - offset).saturating_add(self.window - 1),
+            None => self.first.saturating_add(passed),
         }
     }
 
     /// Whether no chunk comes twice.
     pub fn is_distinct(self) -> bool {
-        let around = self.window.checked_div(self.window.gcd(&self.stride));
-        self.stride > 0 && (self.window == 0 || around.is_some_and(|around| self.count <= around))
+        let around = self
+            .window
+            .checked_div(self.window.gcd(&self.stride.into()));
+        let is_once_around = around.is_some_and(|around| u64::from(self.count) <= around);
+        self.stride > 0 && (self.window == 0 || is_once_around)
     }
 
     /// Progressions that cover ascending, distinct chunks, greedily from the left.
-    pub fn cover(chunks: &[u32]) -> Vec<Self> {
+    pub fn cover<T: Copy + Into<u64>>(chunks: &[T]) -> Vec<Self> {
         let mut ranges = Vec::new();
         let mut rest = chunks;
-        while let [first, tail @ ..] = rest {
-            let stride = tail.first().map_or(1, |second| second - first);
-            let mut count = 1;
-            while count < rest.len() && rest[count] - rest[count - 1] == stride {
-                count += 1;
-            }
+        let apart = |pair: &[T]| -> u64 { pair[1].into() - pair[0].into() };
+        while let [first, ..] = rest {
+            // Chunks farther apart than a stride can say are ranges of their own.
+            let stride = rest
+                .get(..2)
+                .map_or(Ok(1), |pair| u32::try_from(apart(pair)));
+            let is_next = |pair: &&[T]| Ok(apart(pair)) == stride.map(u64::from);
+            let count = 1 + rest.windows(2).take_while(is_next).count();
             ranges.push(Self {
-                first: *first,
+                first: (*first).into(),
                 count: count as u32,
-                stride: if count == 1 { 1 } else { stride },
+                stride: stride.ok().filter(|_| count > 1).unwrap_or(1),
                 window: 0,
             });
             rest = &rest[count..];
@@ -155,13 +161,12 @@ pub enum ChunkSizes {
 
 impl ChunkSizes {
     /// The sizes of a checked problem's chunks.
-    pub fn of(problem: &Problem, n_chunks: u32) -> Self {
-        let blocks = problem.collective.n_blocks(problem.n_ranks());
-        let buffers = (blocks / u64::from(problem.n_ranks())).max(1) as u32;
-        let per_buffer = n_chunks / buffers;
+    pub fn of(problem: &Problem, n_chunks: u64) -> Self {
+        let buffers = problem.collective.n_buffers(problem.n_ranks());
+        let per_buffer = (n_chunks / u64::from(buffers)) as u32;
         match (&problem.payload, problem.split) {
             (Payload::Counts(counts), _) => {
-                let per_block = n_chunks / counts.len() as u32;
+                let per_block = (n_chunks / counts.len() as u64) as u32;
                 Self::each(counts.iter().flat_map(|&c| balanced(c, per_block)))
             }
             (Payload::Bytes(size), Split::Balanced) => {
@@ -210,7 +215,7 @@ impl ChunkSizes {
 
     /// Whether a chunk has no bytes.
     #[inline]
-    pub fn is_zero(&self, chunk: u32) -> bool {
+    pub fn is_zero(&self, chunk: u64) -> bool {
         match self {
             Self::Equal { total_bytes, .. } => *total_bytes == 0,
             Self::Each { offsets } => offsets[chunk as usize] == offsets[chunk as usize + 1],
@@ -231,7 +236,7 @@ impl ChunkSizes {
             matches!(self, Self::Equal { .. }),
             "chunks are of equal size"
         );
-        self.size_of(ChunkRange::span(0, count))
+        self.size_of(ChunkRange::span(0u32, count))
     }
 
     /// Bytes of a range in units of 1 / `denominator()` byte.
@@ -258,7 +263,8 @@ impl ChunkSizes {
                 n_chunks,
             } => {
                 let (floor, extra) = total_bytes.div_rem(&u64::from(*n_chunks));
-                let size = |chunk: u32| floor + u64::from(u64::from(chunk % n_chunks) < extra);
+                let n_chunks = u64::from(*n_chunks);
+                let size = |chunk: u64| floor + u64::from(chunk % n_chunks < extra);
                 range.iter().map(size).sum()
             }
             Self::Each { offsets } if range.stride == 1 && range.window == 0 => {
@@ -266,7 +272,7 @@ impl ChunkSizes {
                 offsets[first + range.count as usize] - offsets[first]
             }
             Self::Each { offsets } => {
-                let size = |chunk: u32| offsets[chunk as usize + 1] - offsets[chunk as usize];
+                let size = |chunk: u64| offsets[chunk as usize + 1] - offsets[chunk as usize];
                 range.iter().map(size).sum()
             }
         }
@@ -281,7 +287,7 @@ impl ChunkSizes {
                 n_chunks,
             } => {
                 let (floor, extra) = total_bytes.div_rem(&u64::from(*n_chunks));
-                let chunk = u64::from(range.first % n_chunks);
+                let chunk = range.first % u64::from(*n_chunks);
                 chunk * floor + chunk.min(extra)
             }
             Self::Each { offsets } => offsets[range.first as usize],
@@ -289,13 +295,13 @@ impl ChunkSizes {
     }
 
     /// Whether the sizes are those of `n_chunks` chunks of a schedule.
-    pub(crate) fn fits(&self, n_chunks: u32) -> bool {
+    pub(crate) fn fits(&self, n_chunks: u64) -> bool {
         match self {
             Self::Equal {
                 n_chunks: per_buffer,
                 ..
-            } => *per_buffer > 0 && n_chunks.is_multiple_of(*per_buffer),
-            Self::Each { offsets } => offsets.len() == n_chunks as usize + 1,
+            } => *per_buffer > 0 && n_chunks.is_multiple_of((*per_buffer).into()),
+            Self::Each { offsets } => offsets.len() as u64 == n_chunks + 1,
         }
     }
 }
@@ -340,16 +346,16 @@ mod tests {
                 for count in 1..=n / n.gcd(&stride) {
                     // In the second window of n chunks.
                     let expected = (0..count).map(|i| n + (first + i * stride) % n);
-                    let expected: Vec<u32> = expected.collect();
+                    let expected: Vec<u64> = expected.map(u64::from).collect();
                     let range = ChunkRange::cyclic(n, n + first, count, stride);
-                    let mut chunks: Vec<u32> = range.iter().collect();
+                    let mut chunks: Vec<u64> = range.iter().collect();
                     let what = format!("{n} {first} {count} {stride}");
                     assert!(
                         range.is_distinct() && range.last() < 2 * u64::from(n),
                         "{what}"
                     );
                     assert_eq!(
-                        ChunkRange::from_sequence(&expected, stride, &[n]),
+                        ChunkRange::from_sequence(&expected, stride, &[n.into()]),
                         Some(range),
                         "{what}"
                     );
@@ -372,7 +378,7 @@ mod tests {
         assert_eq!(ChunkRange::from_sequence(&[3, 5, 8], 2, &[]), None);
         assert_eq!(
             ChunkRange::from_sequence(&[5, 1, 3], 2, &[4, 6]),
-            Some(ChunkRange::cyclic(6, 5, 3, 2))
+            Some(ChunkRange::cyclic(6u32, 5u32, 3, 2))
         );
         assert_eq!(ChunkRange::from_sequence(&[5, 1, 3], 2, &[4]), None);
         let repeated = ChunkRange {
@@ -394,10 +400,10 @@ mod tests {
             total_bytes: 7,
             n_chunks: 3,
         };
-        assert_eq!(equal.size_of(ChunkRange::one(2)), (7, 3));
-        assert_eq!(equal.size_of(ChunkRange::span(0, 3)), (7, 1));
-        assert_eq!(equal.balanced_size_bytes(ChunkRange::span(0, 2)), 5);
-        assert_eq!(equal.offset_bytes(ChunkRange::one(2)), 5);
+        assert_eq!(equal.size_of(ChunkRange::one(2u32)), (7, 3));
+        assert_eq!(equal.size_of(ChunkRange::span(0u32, 3)), (7, 1));
+        assert_eq!(equal.balanced_size_bytes(ChunkRange::span(0u32, 2)), 5);
+        assert_eq!(equal.offset_bytes(ChunkRange::one(2u32)), 5);
     }
 
     #[test]
@@ -408,11 +414,16 @@ mod tests {
             stride,
             window: 0,
         };
-        assert_eq!(ChunkRange::cover(&[]), []);
-        assert_eq!(ChunkRange::cover(&[1, 4, 7]), [range(1, 3, 3)]);
+        assert_eq!(ChunkRange::cover::<u32>(&[]), []);
+        assert_eq!(ChunkRange::cover(&[1u32, 4, 7]), [range(1, 3, 3)]);
         assert_eq!(
-            ChunkRange::cover(&[0, 1, 2, 9]),
+            ChunkRange::cover(&[0u32, 1, 2, 9]),
             [range(0, 3, 1), range(9, 1, 1)]
+        );
+        // Of an all-to-all over 2^17 ranks, two chunks with 2^33 others between them.
+        assert_eq!(
+            ChunkRange::cover(&[5u64, (1 << 33) + 6, (1 << 33) + 8]),
+            [range(5, 1, 1), range((1 << 33) + 6, 2, 2)]
         );
     }
 }

@@ -15,9 +15,19 @@ impl Schedule {
         let mut hash = Sha256::new();
         hash.update(b"cm.schedule/1");
         hash.update(self.collective.name());
-        for number in [self.n_ranks, self.root.0, self.n_chunks] {
+        for number in [self.n_ranks, self.root.0] {
             hash.update(number.to_le_bytes());
         }
+        // Chunks are numbers of four bytes, unless there are more than these can count.
+        let is_wide = u32::try_from(self.n_chunks).is_err();
+        let add_chunk = |hash: &mut Sha256, number: u64| {
+            let bytes = number.to_le_bytes();
+            hash.update(&bytes[..if is_wide { 8 } else { 4 }]);
+        };
+        if is_wide {
+            hash.update(b"wide");
+        }
+        add_chunk(&mut hash, self.n_chunks);
         match &self.sizes {
             ChunkSizes::Equal {
                 total_bytes,
@@ -47,17 +57,14 @@ impl Schedule {
         for transfer in 0..self.len() {
             let chunks = self.chunks[transfer];
             let (src, dst) = (self.src[transfer].0, self.dst[transfer].0);
-            for number in [
-                self.step[transfer],
-                src,
-                dst,
-                chunks.first,
-                chunks.count,
-                chunks.stride,
-                chunks.window,
-            ] {
+            for number in [self.step[transfer], src, dst] {
                 hash.update(number.to_le_bytes());
             }
+            add_chunk(&mut hash, chunks.first);
+            for number in [chunks.count, chunks.stride] {
+                hash.update(number.to_le_bytes());
+            }
+            add_chunk(&mut hash, chunks.window);
             hash.update(self.op[transfer].name());
         }
         for edges in [&self.depends_on, &self.follows] {

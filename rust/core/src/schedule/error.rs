@@ -51,15 +51,15 @@ pub enum ScheduleError {
         /// The row.
         transfer: usize,
         /// First chunk of the range.
-        first: u32,
+        first: u64,
         /// Its length.
         count: u32,
         /// Its stride.
         stride: u32,
         /// The chunks that it goes around; 0 if it does not.
-        window: u32,
+        window: u64,
         /// Chunks of the schedule.
-        n_chunks: u32,
+        n_chunks: u64,
     },
     /// The chunks do not divide the collective's blocks evenly.
     #[error("n_chunks must be a positive multiple of the {n_blocks} blocks of {} over these ranks, got {n_chunks}", collective.name())]
@@ -69,7 +69,7 @@ pub enum ScheduleError {
         /// Its blocks.
         n_blocks: u64,
         /// Chunks of the schedule.
-        n_chunks: u32,
+        n_chunks: u64,
     },
     /// Tokens missing, not asked for, or of another number of chunks.
     #[error("a schedule of {} over {n_chunks} chunks needs {needs}", collective.name())]
@@ -77,7 +77,7 @@ pub enum ScheduleError {
         /// The collective.
         collective: Collective,
         /// Chunks of the schedule.
-        n_chunks: u32,
+        n_chunks: u64,
         /// "no tokens", "tokens", "as many chunks as its tokens have".
         needs: &'static str,
     },
@@ -85,7 +85,7 @@ pub enum ScheduleError {
     #[error("the chunk sizes are not those of {n_chunks} chunks")]
     SizesMismatch {
         /// Chunks of the schedule.
-        n_chunks: u32,
+        n_chunks: u64,
     },
     /// An edge to a row that does not exist.
     #[error("{column} of transfer {transfer} names transfer {other}, must be in 0..{n_transfers}")]
@@ -142,7 +142,7 @@ pub struct Place {
     /// Its step.
     pub step: u32,
     /// The chunk.
-    pub chunk: u32,
+    pub chunk: u64,
     /// Its source.
     pub src: RankId,
     /// Its destination.
@@ -219,7 +219,7 @@ pub enum VerifyError {
         /// The rank.
         rank: RankId,
         /// The chunk.
-        chunk: u32,
+        chunk: u64,
         /// What it should hold.
         want: What,
         /// A contribution that it lacks; none where it has one too many.

@@ -22,7 +22,7 @@ pub(super) trait Frame {
     fn home(&self, rank: RankId) -> Home;
 
     /// A chunk of a rank as its representative names it.
-    fn chunk_home(&self, chunk: u32, element: Element) -> u32;
+    fn chunk_home(&self, chunk: u64, element: Element) -> u64;
 
     /// A set of contributions as the representative names it.
     fn set_home(&self, sets: &mut Sets, set: Set, element: Element) -> Set;
@@ -57,7 +57,7 @@ impl Frame for Everybody {
     }
 
     #[inline]
-    fn chunk_home(&self, chunk: u32, _element: Element) -> u32 {
+    fn chunk_home(&self, chunk: u64, _element: Element) -> u64 {
         chunk
     }
 
@@ -87,7 +87,7 @@ impl Frame for Action {
     }
 
     #[inline]
-    fn chunk_home(&self, chunk: u32, element: Element) -> u32 {
+    fn chunk_home(&self, chunk: u64, element: Element) -> u64 {
         self.chunk_turned_back(chunk, element)
     }
 
@@ -95,8 +95,8 @@ impl Frame for Action {
         let group = self.group();
         if element == Element::IDENTITY {
             set
-        } else if group.is_rotation() {
-            sets.rotated_back(set, element.number())
+        } else if let Some(distance) = group.rotation(element) {
+            sets.rotated_back(set, distance)
         } else {
             sets.turned(set, element.number(), |rank| {
                 group.turned_back(rank, element)

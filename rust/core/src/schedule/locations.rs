@@ -36,7 +36,7 @@ impl Locations {
     /// No location yet, with room for the writes of `schedule` to `n_rows` rows.
     pub(super) fn new(schedule: &Schedule, n_rows: u32) -> Self {
         let n_writes: u64 = schedule.chunks.iter().map(|c| u64::from(c.count)).sum();
-        let n_chunks = u64::from(schedule.n_chunks);
+        let n_chunks = schedule.n_chunks;
         let n_locations = u64::from(n_rows) * n_chunks;
         let slot_of = if n_locations <= TABLE_ENTRIES_PER_WRITE * n_writes + 4096 {
             SlotOf::Table(vec![NONE; n_locations as usize])
@@ -52,13 +52,13 @@ impl Locations {
         }
     }
 
-    fn key(&self, row: u32, chunk: u32) -> u64 {
-        u64::from(row) * self.n_chunks + u64::from(chunk)
+    fn key(&self, row: u32, chunk: u64) -> u64 {
+        u64::from(row) * self.n_chunks + chunk
     }
 
     /// The slot of a location that has been written.
     #[inline]
-    pub(super) fn find(&self, row: u32, chunk: u32) -> Option<usize> {
+    pub(super) fn find(&self, row: u32, chunk: u64) -> Option<usize> {
         let key = self.key(row, chunk);
         let slot = match &self.slot_of {
             SlotOf::Table(table) => table[key as usize],
@@ -69,7 +69,7 @@ impl Locations {
 
     /// Records that `transfer` writes a location; its slot, and whether that slot is new.
     #[inline]
-    pub(super) fn write(&mut self, row: u32, chunk: u32, transfer: u32) -> (usize, bool) {
+    pub(super) fn write(&mut self, row: u32, chunk: u64, transfer: u32) -> (usize, bool) {
         let key = self.key(row, chunk);
         let next = self.latest.len() as u32;
         let slot = match &mut self.slot_of {

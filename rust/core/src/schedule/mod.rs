@@ -22,7 +22,7 @@ pub mod symmetry;
 mod verify;
 
 pub use builder::ScheduleBuilder;
-pub(crate) use builder::{MAX_TRANSFERS, within};
+pub(crate) use builder::{MAX_CHUNK_MOVES, MAX_TRANSFERS, within};
 pub use chunks::{ChunkRange, ChunkSizes};
 pub use error::{Place, ScheduleError, VerifyError};
 pub use orbits::OrbitSchedule;
@@ -73,7 +73,7 @@ pub struct Outline<'a> {
     /// The root of a rooted collective.
     pub root: RankId,
     /// Chunks that the data is divided into.
-    pub n_chunks: u32,
+    pub n_chunks: u64,
     /// Their sizes.
     pub sizes: &'a ChunkSizes,
     /// The tokens that move, if that is what does.
@@ -92,7 +92,7 @@ pub struct Schedule {
     /// The root of a rooted collective.
     pub(crate) root: RankId,
     /// Chunks that the data is divided into.
-    pub(crate) n_chunks: u32,
+    pub(crate) n_chunks: u64,
     /// Their sizes.
     pub(crate) sizes: ChunkSizes,
     /// The tokens that move, if that is what does.
@@ -159,7 +159,7 @@ impl Schedule {
     }
 
     /// Chunks that the data is divided into.
-    pub fn n_chunks(&self) -> u32 {
+    pub fn n_chunks(&self) -> u64 {
         self.n_chunks
     }
 
@@ -272,7 +272,7 @@ impl Schedule {
 
     /// Whether a chunk takes part: one without bytes never moves, save for a barrier's signal.
     #[inline]
-    pub(crate) fn is_live(&self, chunk: u32) -> bool {
+    pub(crate) fn is_live(&self, chunk: u64) -> bool {
         self.collective == Collective::Barrier || !self.sizes.is_zero(chunk)
     }
 }

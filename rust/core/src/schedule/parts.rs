@@ -23,7 +23,7 @@ pub struct ScheduleParts {
     /// The root of a rooted collective, rank 0 of another.
     pub root: RankId,
     /// Chunks that the data is divided into.
-    pub n_chunks: u32,
+    pub n_chunks: u64,
     /// Their sizes.
     pub sizes: ChunkSizes,
     /// The tokens that move, if that is what does.
@@ -218,7 +218,7 @@ mod tests {
             step: None,
             src: vec![RankId(1), RankId(0)],
             dst: vec![RankId(2), RankId(1)],
-            chunks: vec![ChunkRange::one(0); 2],
+            chunks: vec![ChunkRange::one(0u32); 2],
             op: vec![Op::Copy; 2],
             depends_on: Some(edges),
             follows: None,
@@ -264,7 +264,7 @@ mod tests {
         parts.n_chunks = 3;
         parts.src = vec![RankId(0); 3];
         parts.dst = vec![RankId(1); 3];
-        parts.chunks = (0..3).map(ChunkRange::one).collect();
+        parts.chunks = (0..3u32).map(ChunkRange::one).collect();
         parts.op = vec![Op::Copy; 3];
         let schedule = parts.build().unwrap();
         assert_eq!(
@@ -291,7 +291,7 @@ mod tests {
                 "root of transfer 0 is rank 4, must be in 0..3",
             ),
             (
-                |p| p.chunks[0] = ChunkRange::span(0, 2),
+                |p| p.chunks[0] = ChunkRange::span(0u32, 2),
                 "carries 2 chunks from 0",
             ),
             (

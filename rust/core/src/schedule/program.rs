@@ -167,7 +167,7 @@ impl Program {
         &mut self,
         ranks: &[RankId],
         local: RankId,
-        chunks_of: impl Fn(u32, &mut Vec<u32>),
+        chunks_of: impl Fn(u64, &mut Vec<u64>),
         write: impl FnOnce(&mut Self),
     ) {
         assert!(self.queues.is_empty(), "sub-teams have one queue");
@@ -206,7 +206,7 @@ impl Program {
 /// Progressions of the chunks that those of an inner message stand for: one of all if that is one,
 /// else those of each inner chunk or those across all of them, whichever are fewer. What is alike
 /// for two ranks of the sub-team is cut alike, which sorting the chunks would not do.
-fn ranges_of(inner: ChunkRange, chunks_of: &impl Fn(u32, &mut Vec<u32>)) -> Vec<ChunkRange> {
+fn ranges_of(inner: ChunkRange, chunks_of: &impl Fn(u64, &mut Vec<u64>)) -> Vec<ChunkRange> {
     let mut chunks = Vec::new();
     for chunk in inner.iter() {
         let first = chunks.len();
@@ -237,13 +237,15 @@ fn ranges_of(inner: ChunkRange, chunks_of: &impl Fn(u32, &mut Vec<u32>)) -> Vec<
     let window = [apart * inner.window];
     if width > 1
         && let Some(stride) = chunks[1].checked_sub(chunks[0])
+        && let Ok(stride) = u32::try_from(stride)
         && let Some(whole) = ChunkRange::from_sequence(&chunks, stride, &window)
     {
         return vec![whole];
     }
+    let stride = u32::try_from(apart * u64::from(inner.stride));
     let column = |place: usize| {
-        let across: Vec<u32> = lists.clone().map(|list| list[place]).collect();
-        ChunkRange::from_sequence(&across, apart * inner.stride, &window)
+        let across: Vec<u64> = lists.clone().map(|list| list[place]).collect();
+        ChunkRange::from_sequence(&across, stride.ok()?, &window)
     };
     let in_each: Vec<ChunkRange> = in_each();
     if width >= in_each.len() {
@@ -265,13 +267,13 @@ mod tests {
         program.begin(RankId(0));
         program.phase(4, |_| {});
         program.transposed(3, Op::Reduce, |p| {
-            p.send(0, RankId(2), ChunkRange::one(5));
+            p.send(0, RankId(2), ChunkRange::one(5u32));
         });
         let expected = Send {
             step: 6,
             src: RankId(2),
             dst: RankId(0),
-            chunks: ChunkRange::one(5),
+            chunks: ChunkRange::one(5u32),
             op: Op::Reduce,
         };
         assert_eq!(program.into_sends(), [expected]);
@@ -282,9 +284,9 @@ mod tests {
         // Local rank 1 of {4, 7} sends local chunk 0, which stands for chunks 2, 5 and 8.
         let mut program = Program::default();
         program.begin(RankId(7));
-        let chunks_of = |_, out: &mut Vec<u32>| out.extend([8, 2, 5]);
+        let chunks_of = |_, out: &mut Vec<u64>| out.extend([8, 2, 5]);
         program.embedded(&[RankId(4), RankId(7)], RankId(1), chunks_of, |p| {
-            p.send(0, RankId(0), ChunkRange::one(0));
+            p.send(0, RankId(0), ChunkRange::one(0u32));
         });
         let sends = program.into_sends();
         assert_eq!(sends.len(), 1);

@@ -29,8 +29,8 @@ impl SumOrder {
             return None;
         }
         let mut sums = Sums::new(schedule.n_ranks);
-        let mut held: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-        let mut arriving: Vec<((u32, u32), Op, u32)> = Vec::new();
+        let mut held: FxHashMap<(u32, u64), u32> = FxHashMap::default();
+        let mut arriving: Vec<((u32, u64), Op, u32)> = Vec::new();
         for step in schedule.step_ranges() {
             for t in step {
                 let (src, dst) = (schedule.src[t].0, schedule.dst[t].0);

@@ -34,10 +34,10 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The digit of a rank, a chunk or a turn, whose neighbors are `stride` apart.
+    /// The digit of a rank or a turn.
     #[inline]
-    fn digit(self, number: u32, stride: u32) -> u32 {
-        number / stride % self.size
+    fn digit(self, number: u32) -> u32 {
+        number / self.stride % self.size
     }
 
     /// What a digit becomes under the turn `by`, or what became it.
@@ -122,10 +122,7 @@ impl Group {
 
     /// The turned digits of a rank.
     fn element_of(&self, rank: u32) -> Element {
-        let digits = self
-            .axes
-            .iter()
-            .map(|axis| axis.digit(rank, axis.stride) * axis.stride);
+        let digits = self.axes.iter().map(|axis| axis.digit(rank) * axis.stride);
         Element(digits.sum())
     }
 
@@ -166,13 +163,18 @@ impl Group {
     }
 
     fn moved(&self, rank: u32, element: Element, back: bool) -> u32 {
-        let digits = self.axes.iter().map(|axis| (*axis, axis.stride));
-        moved(rank, element, back, digits)
+        let digits = self.axes.iter().map(|axis| (*axis, axis.stride.into()));
+        moved(rank.into(), element, back, digits) as u32
     }
 
-    /// Whether each turn adds the same number to every rank, modulo the number of ranks.
-    pub(super) fn is_rotation(&self) -> bool {
-        matches!(self.axes[..], [Axis { stride, size, turn: Turn::Add }] if stride * size == self.n_ranks())
+    /// What a turn adds to every rank modulo the number of ranks, if that is the same for all.
+    pub(super) fn rotation(&self, element: Element) -> Option<u32> {
+        let outermost = self
+            .axes
+            .last()
+            .filter(|axis| axis.turn == Turn::Add && axis.stride * axis.size == self.n_ranks());
+        let is_its = outermost.is_some_and(|axis| element.0.is_multiple_of(axis.stride));
+        is_its.then_some(element.0)
     }
 
     /// One turn by 1 per axis (per bit of it where the turn is XOR): together they generate all.
@@ -188,7 +190,7 @@ impl Group {
 }
 
 impl Element {
-    /// The turn as a number; where all ranks move by the same, that distance.
+    /// The turn as a number.
     pub(super) fn number(self) -> u32 {
         self.0
     }
@@ -197,19 +199,19 @@ impl Element {
 /// A number with some digits, each of an axis and with its own stride, turned.
 #[inline]
 fn moved(
-    number: u32,
+    number: u64,
     element: Element,
     back: bool,
-    digits: impl Iterator<Item = (Axis, u32)>,
-) -> u32 {
+    digits: impl Iterator<Item = (Axis, u64)>,
+) -> u64 {
     if element == Element::IDENTITY {
         return number;
     }
     let mut result = number;
     for (axis, stride) in digits {
-        let digit = axis.digit(number, stride);
-        let turned = axis.turned(digit, axis.digit(element.0, axis.stride), back);
-        result = result - digit * stride + turned * stride;
+        let digit = (number / stride % u64::from(axis.size)) as u32;
+        let turned = axis.turned(digit, axis.digit(element.0), back);
+        result = result - u64::from(digit) * stride + u64::from(turned) * stride;
     }
     result
 }
@@ -243,7 +245,7 @@ impl Alike {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChunkAxis {
     /// Distance of neighboring chunks.
-    pub stride: u32,
+    pub stride: u64,
     /// Distance of the ranks that they move along with.
     pub rank_stride: u32,
     /// Number of values of the digit.
@@ -278,18 +280,18 @@ impl Symmetry {
     #[must_use]
     pub fn with_chunks_by_rank(mut self, n_ranks: u32, n_chunks: u32) -> Self {
         self.chunks.push(ChunkAxis {
-            stride: n_chunks / n_ranks,
+            stride: u64::from(n_chunks / n_ranks),
             rank_stride: 1,
             size: n_ranks,
         });
         self
     }
 
-    /// The same, where the chunks are divided evenly over the pairs of ranks, in row-major order.
+    /// The same, where every rank has a buffer of so many chunks, which are divided evenly over the
+    /// ranks that they are for.
     #[must_use]
-    pub fn with_chunks_by_pair(mut self, n_ranks: u32, n_chunks: u32) -> Self {
-        let inner = n_chunks / (n_ranks * n_ranks);
-        for stride in [inner, inner * n_ranks] {
+    pub fn with_chunks_by_pair(mut self, n_ranks: u32, per_buffer: u32) -> Self {
+        for stride in [per_buffer / n_ranks, per_buffer].map(u64::from) {
             self.chunks.push(ChunkAxis {
                 stride,
                 rank_stride: 1,
@@ -330,7 +332,7 @@ impl Symmetry {
 
     /// The strides of the chunk digits that turn with an axis; `None` if one is not part of a
     /// chunk axis as a whole.
-    fn chunk_strides(&self, axis: Axis) -> Option<Vec<u32>> {
+    fn chunk_strides(&self, axis: Axis) -> Option<Vec<u64>> {
         let mut strides = Vec::new();
         let end = u64::from(axis.stride) * u64::from(axis.size);
         for chunks in &self.chunks {
@@ -345,13 +347,13 @@ impl Symmetry {
             if !is_inside {
                 return None;
             }
-            strides.push(chunks.stride * (axis.stride / chunks.rank_stride));
+            strides.push(chunks.stride * u64::from(axis.stride / chunks.rank_stride));
         }
         Some(strides)
     }
 
     /// The chunk digits that a group turns, with the axis each turns along with.
-    pub(super) fn chunk_digits(&self, group: &Group) -> Vec<(Axis, u32)> {
+    pub(super) fn chunk_digits(&self, group: &Group) -> Vec<(Axis, u64)> {
         let digits = group.axes().iter().flat_map(|&axis| {
             let strides = self.chunk_strides(axis).unwrap_or_default();
             strides.into_iter().map(move |stride| (axis, stride))
@@ -418,16 +420,16 @@ fn alternatives(stride: u32, size: u32, alike: Alike, grid: &[u32]) -> Vec<Vec<A
 pub struct Action {
     group: Arc<Group>,
     /// The chunk digits that turn, and the axis that each turns along with.
-    digits: Vec<(Axis, u32)>,
+    digits: Vec<(Axis, u64)>,
     /// The chunks that each of them goes around.
-    windows: Vec<u32>,
+    windows: Vec<u64>,
 }
 
 impl Action {
     /// The action that `symmetry` states for the turns of `group`.
     pub fn new(symmetry: &Symmetry, group: Arc<Group>) -> Self {
         let digits = symmetry.chunk_digits(&group);
-        let window = |&(axis, stride): &(Axis, u32)| stride * axis.size;
+        let window = |&(axis, stride): &(Axis, u64)| stride * u64::from(axis.size);
         Self {
             windows: digits.iter().map(window).collect(),
             digits,
@@ -442,7 +444,7 @@ impl Action {
 
     /// The chunk that a turn takes to `chunk`.
     #[inline]
-    pub fn chunk_turned_back(&self, chunk: u32, element: Element) -> u32 {
+    pub fn chunk_turned_back(&self, chunk: u64, element: Element) -> u64 {
         moved(chunk, element, true, self.digits.iter().copied())
     }
 
@@ -469,11 +471,11 @@ impl Action {
 }
 
 /// The images of some chunks, if they are a progression again.
-fn images(chunks: ChunkRange, windows: &[u32], image: impl Fn(u32) -> u32) -> Option<ChunkRange> {
+fn images(chunks: ChunkRange, windows: &[u64], image: impl Fn(u64) -> u64) -> Option<ChunkRange> {
     if chunks.count == 1 {
         return Some(ChunkRange::one(image(chunks.first)));
     }
-    let mut images: Vec<u32> = chunks.iter().map(image).collect();
+    let mut images: Vec<u64> = chunks.iter().map(image).collect();
     let own = [chunks.window];
     let around = |windows| ChunkRange::from_sequence(&images, chunks.stride, windows);
     if let Some(range) = around(&own).or_else(|| around(windows)) {
@@ -527,7 +529,7 @@ mod tests {
         // CM384: 2 dies a package, 8 packages a node, 48 nodes; nothing but whole axes is alike.
         let grid = [2, 8, 48];
         let of_machine = |axis: Axis| [add(1, 2), add(2, 8), add(16, 48)].contains(&axis);
-        let any = Symmetry::of_ranks(768, Alike::Any).with_chunks_by_pair(768, 768 * 768);
+        let any = Symmetry::of_ranks(768, Alike::Any).with_chunks_by_pair(768, 768);
         let group = any.group(768, &grid, of_machine).unwrap();
         assert_eq!(
             (group.order(), group.representatives()),
@@ -537,7 +539,7 @@ mod tests {
         let rotations = Symmetry::of_ranks(768, Alike::Rotations).with_chunks_by_rank(768, 768);
         let group = rotations.group(768, &grid, of_machine).unwrap();
         assert_eq!(group.axes(), [add(16, 48)]);
-        assert!(group.is_rotation());
+        assert_eq!(group.rotation(group.home(RankId(32)).element), Some(32));
         // Chunk 100 belongs to rank 100, which the turn by one node takes to 116.
         let node = group.home(RankId(16)).element;
         let action = Action::new(&rotations, Arc::new(group));
@@ -546,6 +548,8 @@ mod tests {
         // The pair (3, 20) of an exchange goes with both its ranks.
         let group = any.group(768, &grid, of_machine).unwrap();
         let element = group.home(RankId(17)).element;
+        assert_eq!(group.rotation(element), None);
+        assert_eq!(group.rotation(group.home(RankId(32)).element), Some(32));
         let action = Action::new(&any, Arc::new(group));
         let pair = |src: u32, dst: u32| Send {
             step: 0,

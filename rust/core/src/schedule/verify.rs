@@ -107,7 +107,7 @@ impl<'a, F: Frame> Run<'a, F> {
     }
 
     /// Every writer of the slot so far belongs to an earlier step and must be an ancestor of `t`.
-    fn check_waited(&mut self, t: usize, chunk: u32, slot: usize) -> Result<(), VerifyError> {
+    fn check_waited(&mut self, t: usize, chunk: u64, slot: usize) -> Result<(), VerifyError> {
         let depends_on = self.schedule.depends_on.row(t);
         for writer in self.written.writers(slot) {
             let waits = depends_on.binary_search(&writer).is_ok()
@@ -149,7 +149,7 @@ impl<'a, F: Frame> Run<'a, F> {
     fn merged(
         &mut self,
         t: usize,
-        chunk: u32,
+        chunk: u64,
         slot: usize,
         arriving: Set,
     ) -> Result<Set, VerifyError> {
@@ -202,7 +202,7 @@ impl<'a, F: Frame> Run<'a, F> {
         Ok(())
     }
 
-    fn check_end(&mut self, row: u32, rank: RankId, chunk: u32) -> Result<(), VerifyError> {
+    fn check_end(&mut self, row: u32, rank: RankId, chunk: u64) -> Result<(), VerifyError> {
         let (_, want) = self.conditions.after(chunk);
         let held = match self.written.find(row, chunk) {
             Some(slot) => self.state[slot],
@@ -212,7 +212,7 @@ impl<'a, F: Frame> Run<'a, F> {
             What::Own => Set::one(rank),
             What::Of(source) => Set::one(source),
             What::All => self.sets.all(),
-            What::Ends => self.sets.of(self.conditions.copies().ends(chunk)),
+            What::Ends => self.sets.of(self.conditions.copies().ends(chunk as u32)),
         };
         if held == wanted {
             return Ok(());
@@ -225,7 +225,7 @@ impl<'a, F: Frame> Run<'a, F> {
         })
     }
 
-    fn place(&self, t: usize, chunk: u32) -> Place {
+    fn place(&self, t: usize, chunk: u64) -> Place {
         Place {
             transfer: t as u32,
             step: self.schedule.step[t],
@@ -237,7 +237,7 @@ impl<'a, F: Frame> Run<'a, F> {
 }
 
 /// What a rank holds of a chunk before anything is sent.
-fn before(conditions: &Conditions, rank: RankId, chunk: u32) -> Set {
+fn before(conditions: &Conditions, rank: RankId, chunk: u64) -> Set {
     match conditions.before(chunk) {
         (who, _) if !conditions.concerns(who, rank, chunk) => Set::EMPTY,
         // No collective starts from complete sums.

@@ -41,11 +41,11 @@ fn demand<'a>(schedule: &Outline, nodes: &'a [NodeId]) -> Demand<'a> {
     let collective = schedule.collective;
     let n = nodes.len() as u64;
     let n_blocks = collective.n_blocks(schedule.n_ranks);
-    let per_block = (u64::from(schedule.n_chunks) / n_blocks) as u32;
+    let per_block = schedule.n_chunks / n_blocks;
     let block = |index: u64| {
         schedule
             .sizes
-            .size_of(ChunkRange::span(index as u32 * per_block, per_block))
+            .size_of(ChunkRange::span(index * per_block, per_block as u32))
     };
     let whole_bytes = matches!(schedule.sizes, ChunkSizes::Each { .. });
     let volume = match collective {

@@ -84,6 +84,16 @@ impl Simulation {
             let at_least_ps = u64::try_from(route_bound_ps).unwrap_or(u64::MAX);
             return Ok(Outcome::Late { at_least_ps });
         }
+        if let Some(until_ps) = until_ps
+            && phases.is_empty()
+            && settings.engine != EngineKind::Bound
+        {
+            // All steps of all ranks: dearer than the bound of the routes, and far cheaper than a run.
+            let at_least_ps = bounds::joint_path_ps(&placement.workload);
+            if at_least_ps > until_ps {
+                return Ok(Outcome::Late { at_least_ps });
+            }
+        }
         let mut low_ps = None;
         let (run, time_ps) = match settings.engine {
             EngineKind::Bound => (None, route_bound_ps),

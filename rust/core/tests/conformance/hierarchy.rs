@@ -262,7 +262,7 @@ fn stripes_of_all_shapes_verify_and_nobody_sends_out_more_than_its_own() {
                 assert!(stats.n_steps <= algorithm.n_steps(&problem));
                 // Everybody else gets all chunks, two of each half of each stripe, just once.
                 let n_chunks = 4 * size;
-                assert_eq!(broadcast.n_chunks(), n_chunks);
+                assert_eq!(broadcast.n_chunks(), u64::from(n_chunks));
                 let n_transfers = (n_groups * size - 1) * n_chunks;
                 assert_eq!(broadcast.len() as u32, n_transfers);
                 assert_eq!(algorithm.n_transfers(&problem), n_transfers.into());

@@ -11,6 +11,7 @@ mod groups;
 mod lanes;
 mod options;
 mod orbits;
+mod pairs;
 mod plan;
 mod tokens;
 pub(super) mod two_trees;
@@ -19,7 +20,7 @@ pub use error::{OptionError, PlanError, UnknownAlgorithm, Unsupported};
 pub use floor::Floor;
 pub use options::{Candidate, OptionKind, OptionSpec};
 pub use orbits::orbit_schedule;
-pub use plan::{algorithms_for, check, excerpt, lookup, schedule, variants};
+pub use plan::{algorithms_for, check, excerpt, lookup, n_chunks, schedule, variants};
 
 pub use tokens::Slots;
 
@@ -31,6 +32,7 @@ pub(super) use fold::{FOLD, Fold, Part};
 pub(super) use groups::{equal_groups_of, level_of, place_of};
 pub(super) use lanes::Lanes;
 pub(super) use options::{CHUNKS, default_chunks};
+pub(super) use pairs::pair;
 pub(super) use tokens::{LOCAL, MESSAGES, WINDOW, Window, copies_local, exchange, tokens};
 
 use std::ops::Range;
@@ -79,7 +81,7 @@ pub trait Algorithm: Sync {
         Vec::new()
     }
 
-    /// Chunks that the data is divided into.
+    /// Chunks that each buffer is divided into; see [`Collective::n_buffers`].
     fn n_chunks(&self, problem: &Problem) -> u32;
 
     /// What the chunks of tokens are and take; only asked where tokens move.

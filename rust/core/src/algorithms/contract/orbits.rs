@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::plan::{check, is_idle};
+use super::plan::{check, is_idle, n_chunks};
 use super::{Algorithm, PlanError};
 use crate::collective::{Payload, Problem, Split};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Action, Element, Group};
 use crate::schedule::{
-    ChunkSizes, MAX_TRANSFERS, OrbitSchedule, Program, ScheduleBuilder, Send, within,
+    ChunkSizes, MAX_CHUNK_MOVES, MAX_TRANSFERS, OrbitSchedule, Program, ScheduleBuilder,
+    ScheduleError, Send, within,
 };
 
 /// The schedule by which `algorithm` answers `problem`, as the images of what the representatives
@@ -39,10 +40,11 @@ pub fn orbit_schedule(
         .div_ceil(group.order().into());
     within("transfers", per_turn, MAX_TRANSFERS)?;
     let action = Action::new(&algorithm.symmetry(problem), group.clone());
-    let Some(sends) = representatives(algorithm, problem, &action, per_turn as usize) else {
+    let sends = representatives(algorithm, problem, &action, per_turn as usize)?;
+    let Some(sends) = sends else {
         return Ok(None);
     };
-    let n_chunks = algorithm.n_chunks(problem);
+    let n_chunks = n_chunks(algorithm, problem);
     let builder = ScheduleBuilder {
         collective: problem.collective,
         algorithm: algorithm.name().to_owned(),
@@ -69,14 +71,21 @@ fn representatives(
     problem: &Problem,
     action: &Action,
     n_sends: usize,
-) -> Option<Vec<Send>> {
+) -> Result<Option<Vec<Send>>, ScheduleError> {
     let group = action.group();
     let mut program = Program::with_capacity(n_sends);
     let mut of_neighbor = Program::default();
+    let mut n_moves = 0;
     for &rank in group.representatives() {
         let first = program.sends().len();
         write(&mut program, algorithm, problem, rank);
         let own = &program.sends()[first..];
+        // Refused before the chunks are looked at one by one.
+        n_moves += own
+            .iter()
+            .map(|send| u64::from(send.chunks.count))
+            .sum::<u64>();
+        within("chunk moves", n_moves, MAX_CHUNK_MOVES)?;
         for element in group.generators() {
             of_neighbor.clear();
             write(
@@ -86,12 +95,12 @@ fn representatives(
                 group.turned(rank, element),
             );
             if !are_images(action, own, of_neighbor.sends(), element) {
-                return None;
+                return Ok(None);
             }
         }
     }
     let sends = program.into_sends();
-    sends.into_iter().map(|send| action.home(send)).collect()
+    Ok(sends.into_iter().map(|send| action.home(send)).collect())
 }
 
 fn write(program: &mut Program, algorithm: &dyn Algorithm, problem: &Problem, rank: RankId) {

@@ -70,9 +70,10 @@ fn unverified(algorithm: &dyn Algorithm, problem: &Problem) -> Result<Schedule, 
     within("transfers", n_transfers, MAX_TRANSFERS)?;
     let (traffic, slots) = traffic(algorithm, problem);
     let n_chunks = match &traffic {
-        Some(traffic) => traffic.copies().len().max(1),
-        None if is_idle => idle_chunks(problem)?,
-        None => algorithm.n_chunks(problem),
+        Some(traffic) => traffic.copies().len().max(1).into(),
+        // A schedule without transfers has one chunk per block.
+        None if is_idle => problem.collective.n_blocks(problem.n_ranks()),
+        None => n_chunks(algorithm, problem),
     };
     let sizes = match &traffic {
         Some(traffic) => ChunkSizes::of_tokens(traffic, slots.slot_bytes, slots.status_bytes),
@@ -118,7 +119,7 @@ pub fn excerpt(
     problem: &Problem,
     sends: Vec<Send>,
 ) -> Result<Schedule, PlanError> {
-    let n_chunks = algorithm.n_chunks(problem);
+    let n_chunks = n_chunks(algorithm, problem);
     let builder = ScheduleBuilder {
         collective: problem.collective,
         algorithm: algorithm.name().to_owned(),
@@ -156,11 +157,10 @@ pub(super) fn is_idle(problem: &Problem) -> bool {
     problem.n_ranks() == 1 || (problem.size_bytes() == 0 && problem.payload != Payload::None)
 }
 
-/// A schedule without transfers has one chunk per block.
-fn idle_chunks(problem: &Problem) -> Result<u32, PlanError> {
-    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
-    within("chunks", n_blocks, u64::from(u32::MAX))?;
-    Ok(n_blocks as u32)
+/// Chunks of all buffers.
+pub fn n_chunks(algorithm: &dyn Algorithm, problem: &Problem) -> u64 {
+    let n_buffers = problem.collective.n_buffers(problem.n_ranks());
+    u64::from(algorithm.n_chunks(problem)) * u64::from(n_buffers)
 }
 
 /// Whether the algorithm can answer the problem, without building anything.
@@ -183,8 +183,5 @@ fn check_supported(algorithm: &dyn Algorithm, problem: &Problem) -> Result<(), P
         }));
     }
     options::check(about, &problem.options)?;
-    // Chunks have numbers of 32 bits.
-    let n_blocks = problem.collective.n_blocks(problem.n_ranks());
-    within("chunks", n_blocks, u64::from(u32::MAX))?;
     Ok(algorithm.supports(problem)?)
 }

@@ -244,11 +244,13 @@ impl<N: Number, O: Observer<N>> Batch<'_, '_, N, O> {
                 }
             }
         }
+        // Events come in the order of their times, and data arrives no sooner than it is served: of
+        // an operation's predecessors in order only one that is through last of all can matter.
         for &successor in self.order_successors.row(op as usize) {
             let successor = successor as usize;
-            meet(&mut self.ready[successor], now.clone(), &mut net.solver);
             self.n_pending[successor] -= 1;
             if self.n_pending[successor] == 0 {
+                meet(&mut self.ready[successor], now.clone(), &mut net.solver);
                 net.push(successor as u32, &self.ready[successor]);
             }
         }
