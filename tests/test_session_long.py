@@ -13,9 +13,9 @@ END_PS = 10**15
 
 
 def crowd() -> cm.Session:
-    """Return a session with much to do: 3,000 flows between all dies, of all sizes."""
+    """Return a session with much to do: 8,000 flows between all dies, of all sizes."""
     session = FABRIC.session()
-    for i in range(3_000):
+    for i in range(8_000):
         session.inject(i % 7, i * 5 % 768, (i * 11 + 1 + i // 768) % 768, 10**7 + i * 9_973)
     return session
 
