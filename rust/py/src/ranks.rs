@@ -35,8 +35,19 @@ impl PyRankList {
 struct Recent {
     /// Where its items are, and what keeps them there.
     items: Vec<usize>,
-    _alive: Py<PyTuple>,
+    alive: Py<PyTuple>,
     known: Py<PyRankList>,
+}
+
+impl Recent {
+    /// Whether these are the ranks that were read: the same tuple, or a list of the same objects.
+    fn is(&self, ranks: &Bound<'_, PyAny>) -> bool {
+        let Ok(list) = ranks.cast::<PyList>() else {
+            return self.alive.is(ranks);
+        };
+        let addresses = list.iter().map(|item| item.as_ptr() as usize);
+        list.len() == self.items.len() && addresses.eq(self.items.iter().copied())
+    }
 }
 
 #[derive(Default)]
@@ -84,7 +95,7 @@ impl PyRankLists {
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let address = ranks.as_ptr() as usize;
         if let Some(recent) = lists.recent.get(&address)
-            && has_items(ranks, &recent.items)
+            && recent.is(ranks)
         {
             return Ok(Some(recent.known.clone_ref(py)));
         }
@@ -101,23 +112,11 @@ impl PyRankLists {
         }
         let recent = Recent {
             items: alive.iter().map(|item| item.as_ptr() as usize).collect(),
-            _alive: alive.unbind(),
+            alive: alive.unbind(),
             known: known.clone_ref(py),
         };
         lists.recent.insert(address, recent);
         Ok(Some(known))
-    }
-}
-
-/// Whether a list or tuple has these very objects as items.
-fn has_items(ranks: &Bound<'_, PyAny>, items: &[usize]) -> bool {
-    let mut addresses = items.iter();
-    let is_next = |item: Bound<'_, PyAny>| addresses.next() == Some(&(item.as_ptr() as usize));
-    match ranks.cast::<PyList>() {
-        Ok(list) => list.len() == items.len() && list.iter().all(is_next),
-        Err(_) => ranks
-            .cast::<PyTuple>()
-            .is_ok_and(|tuple| tuple.len() == items.len() && tuple.iter().all(is_next)),
     }
 }
 

@@ -111,6 +111,20 @@ fn div_dd(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 impl Number for Extended {
     const EXACTNESS: &'static str = "exact (extended)";
 
+    /// As `from_ratio` would, without a division.
+    #[inline]
+    fn from_int(value: u128) -> Self {
+        if value >= 1 << 53 {
+            return Self::from_ratio(value, 1);
+        }
+        Self {
+            high: value as u64 as f64,
+            low: 0.0,
+            error: 0.0,
+            residue: residue::reduce(value),
+        }
+    }
+
     fn from_ratio(numerator: u128, denominator: u64) -> Self {
         let residue = residue::mul(
             residue::reduce(numerator),
@@ -267,5 +281,20 @@ impl Number for Extended {
 
     fn to_extended(&self) -> Extended {
         *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_a_ratio_to_one() {
+        let border = 1u128 << 53;
+        let near = (border - 2..border + 3).chain([0, 1, u128::from(u64::MAX), u128::MAX]);
+        for value in near {
+            let (int, ratio) = (Extended::from_int(value), Extended::from_ratio(value, 1));
+            assert_eq!(int.parts(), ratio.parts(), "{value}");
+        }
     }
 }

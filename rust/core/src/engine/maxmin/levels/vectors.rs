@@ -89,7 +89,7 @@ impl<N: Number> Levels<N> {
                 for entry in weights.row(lane) {
                     let (chunk, at) = split(entry.lane as usize);
                     let load = &mut self.loads[chunk][at];
-                    *load += entry.weight as f64 * change;
+                    *load += entry.weight as i64 as f64 * change;
                     slowest = slowest.min(self.keys[chunk][at]);
                     let is_broken =
                         self.holding[chunk] >> at & 1 == 1 || *load > self.thresholds[chunk][at];
