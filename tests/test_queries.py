@@ -1,5 +1,6 @@
 """Cost queries: the answers of `simulate`, remembered, wherever they are asked."""
 
+import json
 import multiprocessing
 import pickle
 import threading
@@ -7,6 +8,7 @@ from typing import Any
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
+import polars as pl
 import pytest
 
 import cm_collectives as cm
@@ -150,3 +152,43 @@ def test_a_child_forked_while_other_threads_ask_answers() -> None:
         stop.set()
         asker.join()
     assert answers == [_ask_many(fabric)] * 4
+
+
+PIPELINED = [
+    ("all_reduce", {"intra": "ring", "inter": "double_binary_tree"}),
+    ("all_reduce", {"intra": "nhr", "inter": "kary_tree"}),
+    ("all_reduce", {"intra": "double_binary_tree", "inter": "ring", "order": "inter_first"}),
+]
+
+
+@pytest.mark.parametrize(("collective", "options"), PIPELINED)
+@pytest.mark.parametrize("sizes", [(2**26, 2**20, 2**22), (2**20, 2**26, 2**24)])
+def test_a_pipeline_is_as_fine_as_its_own_size_asks_for(
+    collective: str, options: dict[str, str], sizes: tuple[int, ...]
+) -> None:
+    # Trees cut their data in pieces of 512 KiB: what was asked before must not decide into how many.
+    asking = {"ranks": 64, "algorithm": "hierarchical", **options}
+    expected = [
+        cm.simulate(
+            FABRIC, collective, size_bytes=size, engine_options={"orbits": False}, **asking
+        ).time_ps
+        for size in sizes
+    ]
+    fabric = FABRIC.degrade({})
+    assert [fabric.time_ps(collective, size, **asking) for size in sizes] == expected
+    assert [
+        cm.simulate(fabric, collective, size_bytes=size, **asking).time_ps for size in sizes
+    ] == expected
+    times = FABRIC.times_s(collective, list(sizes), **asking)
+    assert [round(time * 1e12) for time in times] == expected
+    frame = pl.DataFrame(
+        {
+            "fabric": "mine",
+            "collective": collective,
+            "size_bytes": sizes,
+            "ranks": 64,
+            "algorithm": "hierarchical",
+            "options": json.dumps(options),
+        }
+    )
+    assert cm.sweep(frame, {"mine": FABRIC})["time_ps"].to_list() == expected

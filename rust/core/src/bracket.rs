@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 use num_bigint::BigUint;
 
 use crate::bounds::resource_times;
-use crate::engine::number::{Ambiguity, Number, Pair, Relation};
+use crate::engine::number::{Number, Pair, Relation};
 use crate::engine::workload::Workload;
 
 const PS_PER_S: u128 = 1_000_000_000_000;
@@ -94,7 +94,16 @@ fn per_byte(weight: u128, capacity: u128) -> Pair {
 }
 
 fn high(workload: &Workload, crossings: &[Crossing]) -> u128 {
-    let mut ambiguity = Ambiguity::default();
+    let mut is_open = false;
+    // Where pairs leave open which is larger, whose upper end is, so that the result still is a bound.
+    let mut later = |a: Pair, b: Pair| match a.compare(&b) {
+        Relation::Less => b,
+        Relation::Equal | Relation::Greater => a,
+        Relation::AmbiguousLess | Relation::AmbiguousGreater => {
+            is_open = true;
+            if a.upper() < b.upper() { b } else { a }
+        }
+    };
     let each = crossings.iter().zip(&workload.capacities);
     let slowest: Vec<Pair> = each
         .map(|(crossing, &c)| per_byte(crossing.weight, c))
@@ -109,12 +118,12 @@ fn high(workload: &Workload, crossings: &[Crossing]) -> u128 {
         let start = Pair::from_int(workload.start_ps(op).into());
         let data = workload.depends_on.row(op).iter();
         let there = data.fold(start, |latest, &pred| {
-            ambiguity.max(latest, times[pred as usize][1])
+            later(latest, times[pred as usize][1])
         });
         let there = there.add(&Pair::from_int(workload.software_ps[route].into()));
         let order = workload.follows.row(op).iter();
         let released = order.fold(there, |latest, &pred| {
-            ambiguity.max(latest, times[pred as usize][0])
+            later(latest, times[pred as usize][0])
         });
         let row = workload.routes.row(route).iter();
         let slowest_on_route = row.map(|i| i.resource).max_by_key(|&r| ranks[r as usize]);
@@ -124,9 +133,10 @@ fn high(workload: &Workload, crossings: &[Crossing]) -> u128 {
         });
         let latency = workload.latencies_ps[route];
         times[op] = [served, served.add(&Pair::from_int(latency.into()))];
-        last = ambiguity.max(last, times[op][1]);
+        last = later(last, times[op][1]);
     }
-    let ps = last.ceil().unwrap_or_else(|| last.upper().ceil() as i128);
+    let known = if is_open { None } else { last.ceil() };
+    let ps = known.unwrap_or_else(|| last.upper().ceil() as i128);
     u128::try_from(ps).unwrap_or(0)
 }
 

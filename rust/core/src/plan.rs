@@ -1,8 +1,9 @@
 //! Plans: what of an answer does not depend on the size, kept for the next question.
 //!
 //! Where a schedule has symmetries that its fabric has too, one transfer per orbit is enumerated,
-//! verified, placed and prepared for the engine. None of this looks at the number of bytes, so a
-//! plan answers for every size. Plans are kept in the fabric's memo, by the nodes of the ranks.
+//! verified, placed and prepared for the engine. Where the schedule is the same for every number of
+//! bytes, so is all of this, and a plan answers for every size; one whose pipelines are finer for more
+//! bytes answers where they are as fine. Plans are kept in the fabric's memo, by the nodes of the ranks.
 
 mod loads;
 
@@ -46,6 +47,12 @@ pub fn check_memory(
     }
     Ok(())
 }
+
+/// More than anybody asks for (2^53), so that pipelines are as fine as they get.
+const MOST_BYTES: u64 = 1 << 53;
+
+/// Chunks, steps and transfers.
+type Extent = (u32, u32, u64);
 
 /// A collective by a named algorithm: everything about a schedule but who runs it where.
 #[derive(Debug, Clone)]
@@ -94,6 +101,30 @@ impl Recipe {
         is_equal && self.team.n_ranks() > 1
     }
 
+    /// What of the schedule may follow from the number of bytes: chunks, steps and transfers.
+    fn extent(&self) -> Extent {
+        let (algorithm, problem) = (self.algorithm, self.problem());
+        (
+            algorithm.n_chunks(&problem),
+            algorithm.n_steps(&problem),
+            algorithm.n_transfers(&problem),
+        )
+    }
+
+    /// Whether the schedule is the same for every number of bytes. Pipelines take more chunks, never
+    /// fewer, for more bytes, so the least and the most tell.
+    fn is_for_every_size(&self) -> bool {
+        let at = |size_bytes| {
+            let payload = Payload::Bytes(size_bytes);
+            Self {
+                payload,
+                ..self.clone()
+            }
+            .extent()
+        };
+        !matches!(self.payload, Payload::Bytes(_)) || at(1) == at(MOST_BYTES)
+    }
+
     /// Whether another one differs in the number of bytes only.
     fn is_like(&self, other: &Self) -> bool {
         self.algorithm.name() == other.algorithm.name()
@@ -104,7 +135,7 @@ impl Recipe {
     }
 }
 
-/// A symmetric schedule on a fabric, for any size.
+/// A symmetric schedule on a fabric, for any size in as many chunks.
 #[derive(Debug)]
 pub struct Plan {
     orbits: OrbitSchedule,
@@ -112,6 +143,7 @@ pub struct Plan {
     prepared: Prepared,
     /// Chunks of an operation of each distinct size.
     chunks_of_size: Vec<u32>,
+    is_for_every_size: bool,
     loads: OnceLock<Loads>,
 }
 
@@ -142,6 +174,8 @@ impl Setting<'_> {
 
 struct Entry {
     recipe: Recipe,
+    /// None where the schedule is the same for every size.
+    extent: Option<Extent>,
     routing: &'static str,
     start_ps: u64,
     layers: Layers,
@@ -175,7 +209,9 @@ impl Plan {
             if entries.len() == CAPACITY {
                 entries.remove(0);
             }
+            let is_for_every_size = recipe.is_for_every_size();
             entries.push(Entry {
+                extent: (!is_for_every_size).then(|| recipe.extent()),
                 recipe: recipe.clone(),
                 routing: setting.name,
                 start_ps: setting.start_ps,
@@ -194,6 +230,7 @@ impl Plan {
                 && entry.start_ps == setting.start_ps
                 && entry.layers == setting.layers
                 && entry.recipe.is_like(recipe)
+                && entry.extent.is_none_or(|extent| extent == recipe.extent())
         };
         // Never waits, as the memo does not.
         let entries = plans.0.try_lock().ok()?;
@@ -246,8 +283,14 @@ impl Plan {
             orbits,
             placement,
             chunks_of_size,
+            is_for_every_size: recipe.is_for_every_size(),
             loads: OnceLock::new(),
         }))
+    }
+
+    /// Whether it answers for every number of bytes; otherwise for those with as many chunks only.
+    pub fn is_for_every_size(&self) -> bool {
+        self.is_for_every_size
     }
 
     /// The plan's workload, prepared.

@@ -1,6 +1,6 @@
 //! An open question: everything is said but how many bytes.
 //!
-//! Where a plan answers, it answers for every size, so it is looked up once, and a further size costs
+//! Where a plan answers for every size, it is looked up once, and a further size costs
 //! the run of the plan alone: no list of ranks is looked at again.
 
 use std::sync::Arc;
@@ -113,6 +113,7 @@ impl OpenQuestion {
         question.check()?;
         let planned = question.planned(algorithm, &question.options)?;
         let plan = planned.map(Planned::into_plan);
+        let plan = plan.filter(|plan| plan.is_for_every_size());
         Ok(self.plan.get_or_init(|| Box::new(plan)).as_deref())
     }
 }

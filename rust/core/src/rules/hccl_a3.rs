@@ -87,8 +87,8 @@ fn takes_vector_cores(situation: &Situation) -> bool {
 }
 
 /// Large data within one server. A broadcast scatters and gathers, a reduction the other way round
-/// (cann-hcomm, the executors of broadcast by rings for 910_93 and of reduce by double rings), each in
-/// as many steps as half an all-reduce. A flat ring would be bound by the ports of a die, 196 GB/s, but 204
+/// (cann-hcomm, the executors of broadcast by rings for `910_93` and of reduce by double rings), each
+/// in as many steps as half an all-reduce. A flat ring would be bound by the ports of a die, 196 GB/s, but 204
 /// to 207 were measured: a fifteenth of the bytes goes over the die-to-die link, as in our mesh.
 /// HCCL waits in each of its steps all the same.
 fn double_ring(situation: &Situation) -> Option<Ruling> {

@@ -1,6 +1,6 @@
 //! A gauge: what of the answers to one question no size changes.
 //!
-//! Where a plan answers, it answers for every size. Then the bound is a line, the heaviest resource
+//! Where a plan answers for every size, the bound is a line, the heaviest resource
 //! is the same one, and a further size costs the run of the plan alone. The answers are those of
 //! [`Question::answer`], to the bit.
 
@@ -42,7 +42,8 @@ impl<'a> Gauge<'a> {
         };
         // A contest may have another winner at another size, and a library other costs.
         let is_named = question.is_named() && question.fabric.calibration().is_none();
-        if !is_fluid || !is_named || planned.size_bytes() == 0 {
+        let is_open = planned.plan().is_for_every_size() && planned.size_bytes() > 0;
+        if !is_fluid || !is_named || !is_open {
             return None;
         }
         let nodes = simulation.fabric().rank_nodes(&question.endpoints).ok()?;
