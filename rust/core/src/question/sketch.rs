@@ -7,7 +7,7 @@
 //! steps as well ([`bounds::joint_path_ps`]): of a pipelined tree, how long it takes to fill and how
 //! fast the busiest ports of the path can pass chunk after chunk.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Question;
 use crate::algorithms::{self, Algorithm, Floor};
@@ -27,6 +27,9 @@ const MOST_ON_PATH: u64 = 1 << 16;
 
 /// Pairs of ranks above which their loads are not looked at.
 const MOST_PAIRS: usize = 1 << 16;
+
+/// Bytes per class of the fabric that the way to one destination takes: a distance and a next bundle.
+const WAY_BYTES_PER_CLASS: u64 = 8;
 
 /// How much of a schedule is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,9 +170,14 @@ impl Sketch<'_> {
             is_on_path[rank.index()] = true;
         }
         let sends = some.sends.iter().copied();
-        let on_path =
-            sends.filter(|send| is_on_path[send.src.index()] || is_on_path[send.dst.index()]);
-        let schedule = algorithms::excerpt(self.algorithm, self.problem, on_path.collect())?;
+        let on_path: Vec<Send> = sends
+            .filter(|send| is_on_path[send.src.index()] || is_on_path[send.dst.index()])
+            .collect();
+        let ends = on_path.iter().map(|send| self.nodes[send.dst.index()]);
+        if !self.may_route(ends) {
+            return Ok(0);
+        }
+        let schedule = algorithms::excerpt(self.algorithm, self.problem, on_path)?;
         let job = Job {
             schedule: &schedule,
             nodes: self.nodes,
@@ -217,7 +225,19 @@ impl Sketch<'_> {
         some
     }
 
+    /// Whether the ways to these ends, which the fabric remembers, fit in the memory that a run may
+    /// take.
+    fn may_route(&self, ends: impl Iterator<Item = NodeId>) -> bool {
+        let ends: FxHashSet<NodeId> = ends.collect();
+        let n_classes = self.network.bundles().n_classes() as u64;
+        let bytes = ends.len() as u64 * n_classes * WAY_BYTES_PER_CLASS;
+        bytes <= self.question.settings.memory_limit_bytes
+    }
+
     fn of_flows(&self, flows: &[Flow]) -> Result<u64, Error> {
+        if !self.may_route(flows.iter().map(|flow| flow.dst)) {
+            return Ok(0);
+        }
         let placed = placement::place_flows(self.fabric, &self.network, self.routing, flows)?;
         let bound_ps = bounds::route_bound_ps(&placed.workload, &placed.workload);
         Ok(u64::try_from(bound_ps).unwrap_or(u64::MAX))
