@@ -167,7 +167,7 @@ def test_a_pipeline_is_as_fine_as_its_own_size_asks_for(
     collective: str, options: dict[str, str], sizes: tuple[int, ...]
 ) -> None:
     # Trees cut their data in pieces of 512 KiB; what was asked before has no say in how many.
-    asking = {"ranks": 64, "algorithm": "hierarchical", **options}
+    asking: dict[str, Any] = {"ranks": 64, "algorithm": "hierarchical", **options}
     expected = [
         cm.simulate(
             FABRIC, collective, size_bytes=size, engine_options={"orbits": False}, **asking
