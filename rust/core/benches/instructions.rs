@@ -77,7 +77,7 @@ fn workload(collective: Collective, algorithm: &str, routing: &str) -> Workload 
 #[bench::ring(args = [workload(Collective::AllReduce, "ring", "spray")], config = limit(43_000_000))]
 #[bench::tree(
     args = [workload(Collective::AllReduce, "double_binary_tree", "spray")],
-    config = limit(593_000_000)
+    config = limit(412_000_000)
 )]
 #[bench::direct(args = [workload(Collective::AllToAll, "direct", "spray")], config = limit(19_000_000))]
 #[bench::hash(args = [workload(Collective::AllToAll, "direct", "hash")], config = limit(62_000_000))]
@@ -85,9 +85,10 @@ fn engine_on_64_ranks(workload: Workload) -> Run {
     Run::climb(black_box(&workload), LIMITS, Rung::Pair).expect("runs")
 }
 
+// Chunks are numbered in 64 bits, for machines of 130,560 dies: 4 to 6 % more than in 32.
 #[library_benchmark]
-#[bench::ring(args = [schedule(Collective::AllReduce, "ring")], config = limit(4_300_000))]
-#[bench::direct(args = [schedule(Collective::AllToAll, "direct")], config = limit(2_850_000))]
+#[bench::ring(args = [schedule(Collective::AllReduce, "ring")], config = limit(4_600_000))]
+#[bench::direct(args = [schedule(Collective::AllToAll, "direct")], config = limit(3_050_000))]
 fn verifier_on_64_ranks(schedule: Schedule) {
     verify(black_box(&schedule)).expect("valid");
 }
