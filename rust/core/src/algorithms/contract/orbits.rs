@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::plan::{check, is_idle, n_chunks};
+use super::plan::{check, is_idle, part};
 use super::{Algorithm, PlanError};
 use crate::collective::{Payload, Problem, Split};
 use crate::ids::RankId;
 use crate::schedule::symmetry::{Action, Element, Group};
 use crate::schedule::{
-    ChunkSizes, MAX_CHUNK_MOVES, MAX_TRANSFERS, OrbitSchedule, Program, ScheduleBuilder,
-    ScheduleError, Send, within,
+    MAX_CHUNK_MOVES, MAX_TRANSFERS, OrbitSchedule, Program, ScheduleError, Send, within,
 };
 
 /// The schedule by which `algorithm` answers `problem`, as the images of what the representatives
@@ -44,22 +43,7 @@ pub fn orbit_schedule(
     let Some(sends) = sends else {
         return Ok(None);
     };
-    let n_chunks = n_chunks(algorithm, problem);
-    let builder = ScheduleBuilder {
-        collective: problem.collective,
-        algorithm: algorithm.name().to_owned(),
-        n_ranks: problem.n_ranks(),
-        root: problem.root,
-        n_chunks,
-        sizes: ChunkSizes::of(problem, n_chunks),
-        traffic: None,
-        sends,
-        queues: Vec::new(),
-        depends_on: None,
-        follows: None,
-        in_network: Vec::new(),
-    };
-    let schedule = OrbitSchedule::build(builder, action)?;
+    let schedule = OrbitSchedule::build(part(algorithm, problem, sends), action)?;
     schedule.verify()?;
     Ok(Some(schedule))
 }

@@ -119,8 +119,17 @@ pub fn excerpt(
     problem: &Problem,
     sends: Vec<Send>,
 ) -> Result<Schedule, PlanError> {
+    Ok(part(algorithm, problem, sends).build()?)
+}
+
+/// The schedule of these sends alone, for chunks that are no tokens.
+pub(super) fn part(
+    algorithm: &dyn Algorithm,
+    problem: &Problem,
+    sends: Vec<Send>,
+) -> ScheduleBuilder {
     let n_chunks = n_chunks(algorithm, problem);
-    let builder = ScheduleBuilder {
+    ScheduleBuilder {
         collective: problem.collective,
         algorithm: algorithm.name().to_owned(),
         n_ranks: problem.n_ranks(),
@@ -133,8 +142,7 @@ pub fn excerpt(
         depends_on: None,
         follows: None,
         in_network: Vec::new(),
-    };
-    Ok(builder.build()?)
+    }
 }
 
 /// The chunks of tokens in the slots of the algorithm.

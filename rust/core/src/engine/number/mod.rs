@@ -15,7 +15,9 @@
 //! event time, of a clock read at one, and of a level to be at most 1e-11 of it (hence the
 //! "ambiguous below 1e-11" of a result), above what runs of 5e5 events were measured to be off
 //! against double-doubles (at most 7e-12, mostly below 1e-13). Each tie puts that to the test: equal
-//! residues outside the error bounds mean that a bound was too small, and count as ambiguous.
+//! residues outside the error bounds mean that a bound was too small, and count as ambiguous. Known
+//! fault: a run can amplify rounding itself, tenfold every 1,400 events or so, and a multi-ring of 23
+//! ranks on single planes is off by 4e-8 without a tie that would tell.
 //!
 //! Two unequal rationals share a residue only if the prime divides the numerator of their
 //! difference, about once in 2^61 comparisons.
